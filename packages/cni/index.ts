@@ -1,0 +1,25 @@
+/**
+ * The Container Network Interface for TypeScript: the contract between what runs containers and what gives them a network,
+ * specification 0.1.0 to 1.1.0. To write a plugin start at definePlugin.
+ */
+export { formatMac, parseCidr, parseIp, parseMac, type CidrAddress, type IpAddress } from "./address.ts";
+export {
+  config, object, parseConfig, required, rowsOf, schemaOf,
+  type ConfigOf, type ConfigTable, type Ipam, type Option, type OptionRow, type Options, type WellKnown,
+} from "./config.ts";
+export { checkContainerId, checkInterfaceName, checkNetworkName, splitPath, type Args, type Environment } from "./environment.ts";
+export { CniError, ErrorCode, messageOf, oneLine, toCniError, type ErrorObject } from "./errors.ts";
+export { encode, encodeSorted, find, isObject, parseJson, type JsonObject } from "./json.ts";
+export {
+  boolean, cidr, cidrs, integer, invalidOption, ip, list, mac, oneOf, raw, record, string, stringList,
+  type ParseMode, type Parser, type Range,
+} from "./parsers.ts";
+export type { Dns, Interface, IpConfig, Result, Route } from "./result.ts";
+export { convertResult, formatResult, parseResult, printResult, versionOfResult } from "./results.ts";
+export { runPlugin } from "./run.ts";
+export {
+  definePlugin, respond,
+  type Attachment, type Context, type Plugin, type PluginDefinition, type PluginRequest, type PluginResponse,
+} from "./skel.ts";
+export { createUndo, type Undo, type UndoStack } from "./undo.ts";
+export { allVersions, atLeast, compareVersions, currentVersion, parseVersion } from "./version.ts";
