@@ -1,0 +1,106 @@
+/**
+ * Files that must survive being killed: what a plugin knows is on disk or nowhere.
+ *
+ * node:fs does the work. Here stands what it lacks: every call announces itself (./faults.ts), a replacement is
+ * whole or not there (temporary name, then rename), and a lock says who holds it instead of waiting for ever.
+ */
+import * as fs from "node:fs";
+import { ignore, isErrno, unless } from "./errors.ts";
+import { kernelCall } from "./faults.ts";
+import { flock } from "./libc.ts";
+import { LOCK } from "./uapi/socket.ts";
+
+const ABSENT = ["ENOENT", "ENOTDIR"] as const;
+
+/** A file's text; undefined where there is no such file. */
+export function findText(path: string): string | undefined {
+  kernelCall(`read ${path}`);
+  return unless(ABSENT, () => fs.readFileSync(path, "utf8"));
+}
+
+/** Makes a file that must not be there yet; false where it is (open(2), O_EXCL: of many at once one wins). */
+export function createText(path: string, text: string): boolean {
+  kernelCall(`create ${path}`);
+  try {
+    fs.writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EEXIST")) return false;
+    throw error;
+  }
+}
+
+/** Makes a file or replaces it as a whole: a reader sees the old text or the new, never half of one. */
+export function replaceText(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}.new`;
+  kernelCall(`write ${temporary}`);
+  fs.writeFileSync(temporary, text, { mode: 0o600 });
+  kernelCall(`rename to ${path}`);
+  fs.renameSync(temporary, path);
+}
+
+/** Deletes a file; true if it was there. */
+export function deleteFile(path: string): boolean {
+  kernelCall(`unlink ${path}`);
+  return unless(ABSENT, () => (fs.unlinkSync(path), true)) ?? false;
+}
+
+/** Deletes a folder that is empty; false where it is not empty or not there. */
+export function deleteEmptyFolder(path: string): boolean {
+  kernelCall(`rmdir ${path}`);
+  return unless([...ABSENT, "ENOTEMPTY", "EEXIST", "EBUSY"], () => (fs.rmdirSync(path), true)) ?? false;
+}
+
+/** Makes a folder and those above it. `mode` is of the folders that are made. */
+export function ensureFolder(path: string, mode = 0o700): void {
+  kernelCall(`mkdir ${path}`);
+  fs.mkdirSync(path, { recursive: true, mode });
+}
+
+/** The names in a folder; none where there is no folder. */
+export function listFolder(path: string): string[] {
+  kernelCall(`list ${path}`);
+  return unless(ABSENT, () => fs.readdirSync(path)) ?? [];
+}
+
+export interface LockOptions {
+  path: string;
+  /** How long to wait for another's lock. */
+  timeoutMs: number;
+}
+
+/**
+ * Holds an exclusive lock until it is disposed of; the kernel lets go of it when the process dies.
+ * Throws RangeError naming the holder's process id where the time is up.
+ */
+export function lockFile({ path, timeoutMs }: LockOptions): Disposable {
+  kernelCall(`open ${path}`);
+  const fd = fs.openSync(path, "a+", 0o600);
+  try {
+    waitForLock(fd, { path, timeoutMs });
+    fs.ftruncateSync(fd);
+    fs.writeSync(fd, `${process.pid}\n`);
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+  return { [Symbol.dispose]: () => fs.closeSync(fd) };
+}
+
+function waitForLock(fd: number, { path, timeoutMs }: LockOptions): void {
+  const deadline = performance.now() + timeoutMs;
+  for (let pauseMs = 0.2; ; pauseMs = Math.min(pauseMs * 2, 20)) {
+    try {
+      flock(fd, LOCK.EX | LOCK.NB);
+      return;
+    } catch (error) {
+      if (!isErrno(error, "EAGAIN", "EWOULDBLOCK")) throw error;
+      ignore(error, "another process holds the lock; it is asked for again until the time is up");
+    }
+    if (performance.now() >= deadline) {
+      const holder = findText(path)?.trim() ?? "";
+      throw new RangeError(`Cannot lock "${path}": process ${holder || "unknown"} holds it (waited ${timeoutMs} ms)`);
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
+  }
+}

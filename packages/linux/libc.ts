@@ -1,0 +1,208 @@
+/**
+ * libc: the one file that imports bun:ffi, and so the only door to the kernel that Node's own modules lack.
+ *
+ * Sockets of any family, namespaces, mounts and file locks. Every number is checked before the call, because FFI
+ * wraps what is out of range silently; every failure is a KernelError with errno by name. Files are node:fs's work.
+ *
+ * What FFI demands, each paid for once: views are passed, not numbers from ptr(), which do not keep their array
+ * alive; errno is read at once, before anything else may call libc.
+ */
+import { CString, FFIType, dlopen, read, type Pointer } from "bun:ffi";
+import { KernelError, errnoName } from "./errors.ts";
+import { kernelCall } from "./faults.ts";
+
+/** What every plugin run needs. Binding a symbol costs 6 µs, so the rest waits until it is asked for. */
+const few = lazily(() =>
+  dlopen("libc.so.6", {
+    __errno_location: { args: [], returns: "ptr" },
+    strerror: { args: ["i32"], returns: "ptr" },
+    socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+    setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+    send: { args: ["i32", "ptr", FFIType.u64_fast, "i32"], returns: FFIType.i64_fast },
+    recv: { args: ["i32", "ptr", FFIType.u64_fast, "i32"], returns: FFIType.i64_fast },
+    setns: { args: ["i32", "i32"], returns: "i32" },
+    flock: { args: ["i32", "i32"], returns: "i32" },
+    fstatfs: { args: ["i32", "ptr"], returns: "i32" },
+  }).symbols,
+);
+
+/** Where this thread's errno stands. Looked up before the first call that may fail: dlopen itself sets errno. */
+let errnoAt: Pointer | undefined;
+function errnoLocation(): Pointer {
+  if (errnoAt !== undefined) return errnoAt;
+  const location = few().__errno_location();
+  if (typeof location !== "number") throw new RangeError("Cannot find errno: libc gave no address");
+  return (errnoAt = location);
+}
+
+const more = lazily(() =>
+  dlopen("libc.so.6", {
+    unshare: { args: ["i32"], returns: "i32" },
+    mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
+    umount2: { args: ["ptr", "i32"], returns: "i32" },
+    bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+    connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
+    listen: { args: ["i32", "i32"], returns: "i32" },
+    accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+    sendto: { args: ["i32", "ptr", FFIType.u64_fast, "i32", "ptr", "u32"], returns: FFIType.i64_fast },
+    recvfrom: { args: ["i32", "ptr", FFIType.u64_fast, "i32", "ptr", "ptr"], returns: FFIType.i64_fast },
+    getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+    getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+    poll: { args: ["ptr", FFIType.u64_fast, "i32"], returns: "i32" },
+  }).symbols,
+);
+
+/** A socket of the calling thread's network namespace; SOCK_CLOEXEC is always set. Close it with node:fs. */
+export function socket(domain: number, type: number, protocol: number): number {
+  const SOCK_CLOEXEC = 0o2000000;
+  kernelCall("socket");
+  return call("open a socket", () => few().socket(s32(domain), s32(type | SOCK_CLOEXEC), s32(protocol)));
+}
+
+/** Sets an integer option (setsockopt(2)). */
+export function setSocketOption(fd: number, level: number, option: number, value: number): void {
+  const bytes = new Int32Array([s32(value)]);
+  call(`set socket option ${level}/${option}`, () => few().setsockopt(s32(fd), s32(level), s32(option), bytes, 4));
+}
+
+/** Sets an option whose value is a C struct. */
+export function setSocketOptionBytes(fd: number, level: number, option: number, value: Uint8Array): void {
+  const set = () => few().setsockopt(s32(fd), s32(level), s32(option), value, value.length);
+  call(`set socket option ${level}/${option}`, set);
+}
+
+/** Gets an integer option (getsockopt(2)), as SO_ERROR after a connect that was not waited for. */
+export function getSocketOption(fd: number, level: number, option: number): number {
+  const value = new Int32Array(1);
+  const length = new Uint32Array([4]);
+  call(`get socket option ${level}/${option}`, () => more().getsockopt(s32(fd), s32(level), s32(option), value, length));
+  return value[0] ?? 0;
+}
+
+/** Sends on a connected (or netlink) socket; returns the number of bytes taken. */
+export function send(fd: number, bytes: Uint8Array, flags = 0): number {
+  return call("send", () => few().send(s32(fd), bytes, bytes.length, s32(flags)));
+}
+
+/** Receives into `into`; returns the number of bytes, with MSG_TRUNC in `flags` the datagram's true length. */
+export function recv(fd: number, into: Uint8Array, flags = 0): number {
+  return call("receive", () => few().recv(s32(fd), into, into.length, s32(flags)));
+}
+
+/** Moves the calling thread into the namespace behind `fd` (setns(2)). `kind` is a CLONE_NEW* flag. */
+export function setns(fd: number, kind: number): void {
+  kernelCall("setns");
+  call("enter a namespace", () => few().setns(s32(fd), s32(kind)));
+}
+
+/** Puts the calling thread into new namespaces (unshare(2)); `kinds` are CLONE_NEW* flags. */
+export function unshare(kinds: number): void {
+  call("make a namespace", () => more().unshare(s32(kinds)));
+}
+
+/** Locks a file (flock(2)). With LOCK_NB it fails with EWOULDBLOCK ("EAGAIN") where another holds the lock. */
+export function flock(fd: number, operation: number): void {
+  kernelCall("flock");
+  call("lock a file", () => few().flock(s32(fd), s32(operation)));
+}
+
+/** The magic number of the file system that `fd` is on (fstatfs(2), f_type), as in linux/magic.h. */
+export function fileSystemMagic(fd: number): number {
+  const statfs = new BigInt64Array(16); // 120 bytes on 64-bit Linux; f_type comes first
+  call("ask for the file system", () => few().fstatfs(s32(fd), statfs));
+  return Number(BigInt.asUintN(32, statfs[0] ?? 0n));
+}
+
+export interface Mount {
+  source: string;
+  target: string;
+  /** File system type, "" for a bind mount or a change of propagation. */
+  type?: string;
+  /** MS_* of linux/mount.h. */
+  flags?: number;
+  /** What the file system itself reads: "mode=755". */
+  data?: string;
+}
+
+/** Mounts (mount(2)). */
+export function mount({ source, target, type = "", flags = 0, data = "" }: Mount): void {
+  const make = () => more().mount(cstring(source), cstring(target), cstring(type), BigInt(flags), cstring(data));
+  call(`mount "${target}"`, make);
+}
+
+/** Unmounts (umount2(2)). */
+export function unmount(target: string, flags = 0): void {
+  call(`unmount "${target}"`, () => more().umount2(cstring(target), s32(flags)));
+}
+
+/** Gives a socket its own address (bind(2)); `address` is a struct sockaddr. */
+export function bind(fd: number, address: Uint8Array): void {
+  call("bind a socket", () => more().bind(s32(fd), address, address.length));
+}
+
+/** Connects; a socket that does not block fails with EINPROGRESS, and poll then says when it is done. */
+export function connect(fd: number, address: Uint8Array): void {
+  call("connect", () => more().connect(s32(fd), address, address.length));
+}
+
+/** Listens for connections (listen(2)). */
+export function listen(fd: number, backlog: number): void {
+  call("listen", () => more().listen(s32(fd), s32(backlog)));
+}
+
+/** Accepts a connection; `from` is filled with the peer's struct sockaddr. */
+export function accept(fd: number, from: Uint8Array, flags: number): number {
+  return call("accept", () => more().accept4(s32(fd), from, new Uint32Array([from.length]), s32(flags)));
+}
+
+/** Sends a datagram to `address`, a struct sockaddr. */
+export function sendTo(fd: number, bytes: Uint8Array, address: Uint8Array): number {
+  return call("send", () => more().sendto(s32(fd), bytes, bytes.length, 0, address, address.length));
+}
+
+/** Receives a datagram; `from` is filled with the sender's struct sockaddr. */
+export function recvFrom(fd: number, into: Uint8Array, from: Uint8Array): number {
+  const length = new Uint32Array([from.length]);
+  return call("receive", () => more().recvfrom(s32(fd), into, into.length, 0, from, length));
+}
+
+/** Fills `address` with the socket's own struct sockaddr (getsockname(2)). */
+export function socketName(fd: number, address: Uint8Array): void {
+  call("ask for a socket's address", () => more().getsockname(s32(fd), address, new Uint32Array([address.length])));
+}
+
+/** Waits until one of `fds` is ready for `events` (POLLIN 1, POLLOUT 4); false when the time is up. */
+export function poll(fds: readonly number[], events: number, timeoutMs: number): boolean {
+  const pollfds = new Int32Array(fds.flatMap((fd) => [s32(fd), events])); // struct pollfd: fd, then two shorts
+  return call("wait for a socket", () => more().poll(pollfds, fds.length, s32(timeoutMs))) > 0;
+}
+
+/** libc's words for an errno number, in lower case as they stand inside a sentence: 17 → "file exists". */
+export function strerror(errno: number): string {
+  const text = few().strerror(s32(errno));
+  return text === null ? "" : new CString(text).toString().replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase());
+}
+
+/** Makes the call, with errno's place known before it. */
+function call(what: string, make: () => number | bigint): number {
+  const location = errnoLocation();
+  const result = Number(make());
+  if (result >= 0) return result;
+  const errno = read.i32(location);
+  throw new KernelError(`Cannot ${what}`, errnoName(errno), { reason: strerror(errno) });
+}
+
+function s32(value: number): number {
+  if (Number.isInteger(value) && value >= -0x80000000 && value <= 0x7fffffff) return value;
+  throw new RangeError(`Cannot call libc: ${value} (a signed 32-bit integer is wanted)`);
+}
+
+function cstring(text: string): Uint8Array {
+  if (text.includes("\0")) throw new RangeError(`Cannot call libc: ${JSON.stringify(text)} (no zero byte is wanted)`);
+  return new TextEncoder().encode(`${text}\0`);
+}
+
+function lazily<T extends object>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}

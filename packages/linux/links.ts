@@ -1,0 +1,175 @@
+/**
+ * Links: the network devices of one namespace (ip-link(8)).
+ *
+ * A veth pair is made with its peer already in the peer's namespace, in one request: made here and moved, it would
+ * for a moment be a device of ours called eth0, and the move waits for the kernel's grace period under load.
+ */
+import { isErrno, unless } from "./errors.ts";
+import { macFrom, type Mac } from "./mac.ts";
+import type { NetlinkSocket } from "./netlink.ts";
+import { IF_OPER, IFF, IN6_ADDR_GEN_MODE, link as linkMessage } from "./uapi/if_link.ts";
+import { NLM_F } from "./uapi/netlink.ts";
+import { RTM } from "./uapi/rtnetlink.ts";
+import { AF } from "./uapi/socket.ts";
+import type { Value } from "./wire/codec.ts";
+
+export interface Link {
+  index: number;
+  name: string;
+  /** "veth", "bridge", …; "" for a device of hardware or the loopback. */
+  kind: string;
+  mac: Mac | undefined;
+  mtu: number;
+  up: boolean;
+  /** Both ends of the cable are up: frames can pass. */
+  carrier: boolean;
+  loopback: boolean;
+  /** Index of the bridge or vrf that this is a port of; 0: of none. */
+  master: number;
+  /** Of a veth its peer's index, in the peer's namespace. */
+  linkIndex: number;
+  alias: string;
+}
+
+interface Plain {
+  name: string;
+  mac?: Mac;
+  mtu?: number;
+  up?: boolean;
+}
+
+export interface NewVeth extends Plain {
+  kind: "veth";
+  /** `netnsFd`: the namespace in which the peer is made; this one where it is absent. */
+  peer: Plain & { netnsFd?: number };
+}
+
+export interface NewBridge extends Plain {
+  kind: "bridge";
+  vlanFiltering?: boolean;
+}
+
+export type NewLink = NewVeth | NewBridge;
+
+export interface LinkChanges {
+  up?: boolean;
+  mtu?: number;
+  mac?: Mac;
+  name?: string;
+  alias?: string;
+  /** The bridge to be a port of; null: of none. */
+  master?: Link | null;
+  /** Whether the kernel gives the link an IPv6 link-local address of its own. Takes effect before `up` does. */
+  linkLocal?: boolean;
+  /** Of a bridge's port: a frame may leave by the port it came in. */
+  hairpin?: boolean;
+  /** Of a bridge's port: isolated ports do not talk to each other. */
+  isolated?: boolean;
+}
+
+export interface Links {
+  /** Fails with EEXIST where the name is taken, here or, of a peer, there. */
+  add(link: NewLink): void;
+  get(name: string): Link;
+  find(name: string): Link | undefined;
+  list(): Link[];
+  set(link: Link, changes: LinkChanges): void;
+  /** True if it was there. Of a veth pair both ends go. */
+  delete(name: string): boolean;
+}
+
+type Message = Value<typeof linkMessage>;
+
+/** @param rtnl the socket of the namespace whose links are meant, opened when first used */
+export function createLinks(rtnl: () => NetlinkSocket): Links {
+  const get = (name: string): Link =>
+    rtnl().get(
+      { what: `get link "${name}"`, type: RTM.GETLINK, codec: linkMessage, value: { attrs: { IFNAME: name } } },
+      linkFrom,
+    );
+  const set = (what: string, value: Message): void =>
+    rtnl().request({ what, type: RTM.SETLINK, codec: linkMessage, value });
+  return {
+    add: (link) =>
+      rtnl().request({
+        what: `add ${link.kind} "${link.name}"`,
+        type: RTM.NEWLINK,
+        flags: NLM_F.CREATE | NLM_F.EXCL,
+        codec: linkMessage,
+        value: newLink(link),
+      }),
+    get,
+    find: (name) => unless(["ENODEV"], () => get(name)),
+    list: () => rtnl().dump({ what: "list links", type: RTM.GETLINK, codec: linkMessage, value: {} }, linkFrom),
+    set: (link, changes) => messagesFor(link, changes).forEach((value) => set(`set link "${link.name}"`, value)),
+    delete: (name) => {
+      try {
+        const value = { attrs: { IFNAME: name } };
+        rtnl().request({ what: `delete link "${name}"`, type: RTM.DELLINK, codec: linkMessage, value });
+        return true;
+      } catch (error) {
+        if (isErrno(error, "ENODEV")) return false;
+        throw error;
+      }
+    },
+  };
+}
+
+function newLink(link: NewLink): Message {
+  const { ifi_flags, ifi_change, attrs } = plainMessage(link);
+  if (link.kind === "bridge") {
+    const data = link.vlanFiltering === undefined ? {} : { VLAN_FILTERING: link.vlanFiltering ? 1 : 0 };
+    return { ifi_flags, ifi_change, attrs: { ...attrs, LINKINFO: { kind: "bridge", data } } };
+  }
+  const { netnsFd, ...peer } = link.peer;
+  const there = plainMessage(peer);
+  const PEER = { ...there, attrs: { ...there.attrs, ...(netnsFd !== undefined && { NET_NS_FD: netnsFd }) } };
+  return { ifi_flags, ifi_change, attrs: { ...attrs, LINKINFO: { kind: "veth", data: { PEER } } } };
+}
+
+function plainMessage({ name, mac, mtu, up }: Plain) {
+  const flags = up === undefined ? { ifi_flags: 0, ifi_change: 0 } : { ifi_flags: up ? IFF.UP : 0, ifi_change: IFF.UP };
+  return { ...flags, attrs: { IFNAME: name, ...(mtu !== undefined && { MTU: mtu }), ...(mac && { ADDRESS: mac.bytes }) } };
+}
+
+/** Options first, `up` last: the kernel acts on IFF_UP before it reads the family's options of the same message. */
+function messagesFor({ index }: Link, changes: LinkChanges): Message[] {
+  const { up, mtu, mac, name, alias, master, linkLocal, hairpin, isolated } = changes;
+  const mode = linkLocal === false ? IN6_ADDR_GEN_MODE.NONE : IN6_ADDR_GEN_MODE.EUI64;
+  const attrs = {
+    ...(mtu !== undefined && { MTU: mtu }),
+    ...(mac && { ADDRESS: mac.bytes }),
+    ...(name !== undefined && { IFNAME: name }),
+    ...(alias !== undefined && { IFALIAS: alias }),
+    ...(master !== undefined && { MASTER: master?.index ?? 0 }),
+    ...(linkLocal !== undefined && { AF_SPEC: { INET6: { ADDR_GEN_MODE: mode } } }),
+  };
+  const port = {
+    ...(hairpin !== undefined && { MODE: Number(hairpin) }),
+    ...(isolated !== undefined && { ISOLATED: Number(isolated) }),
+  };
+  const flags = { ifi_index: index, ifi_flags: up ? IFF.UP : 0, ifi_change: IFF.UP };
+  return [
+    ...(Object.keys(attrs).length > 0 ? [{ ifi_index: index, attrs }] : []),
+    ...(Object.keys(port).length > 0 ? [{ ifi_family: AF.BRIDGE, ifi_index: index, attrs: { PROTINFO: port } }] : []),
+    ...(up === undefined ? [] : [flags]),
+  ];
+}
+
+function linkFrom(body: Uint8Array): Link {
+  const { ifi_index, ifi_flags, attrs } = linkMessage.decode(body);
+  const info = attrs.LINKINFO;
+  return {
+    index: ifi_index,
+    name: attrs.IFNAME ?? "",
+    kind: info === undefined ? "" : info.kind === "unknown" ? info.name : info.kind,
+    mac: attrs.ADDRESS && attrs.ADDRESS.length > 0 ? macFrom(attrs.ADDRESS) : undefined,
+    mtu: attrs.MTU ?? 0,
+    up: (ifi_flags & IFF.UP) !== 0,
+    carrier: attrs.OPERSTATE === IF_OPER.UP || (attrs.CARRIER ?? 0) !== 0,
+    loopback: (ifi_flags & IFF.LOOPBACK) !== 0,
+    master: attrs.MASTER ?? 0,
+    linkIndex: attrs.LINK ?? 0,
+    alias: attrs.IFALIAS ?? "",
+  };
+}

@@ -1,0 +1,29 @@
+/** MAC addresses: six bytes, written in lower case with colons. */
+import type { Ip } from "./ip.ts";
+
+export interface Mac {
+  readonly bytes: Uint8Array;
+  toString(): string;
+}
+
+export function macFrom(bytes: Uint8Array): Mac {
+  return { bytes, toString: () => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":") };
+}
+
+/** Reads a MAC address; RangeError where it is none. */
+export function parseMac(text: string): Mac {
+  if (/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/.test(text)) {
+    return macFrom(Uint8Array.from(text.split(":"), (part) => Number.parseInt(part, 16)));
+  }
+  throw new RangeError(`Cannot read "${text}" (a MAC address is wanted, such as 0a:58:0a:01:00:05)`);
+}
+
+/**
+ * A MAC address made of an IP address: 10.1.0.5 → 0a:58:0a:01:00:05.
+ *
+ * The next pod that gets the address then has the same MAC, so that whoever still remembers the last one is right.
+ * 0a is locally administered, unicast; of an IPv6 address the last four bytes are taken.
+ */
+export function macOf(ip: Ip): Mac {
+  return macFrom(Uint8Array.of(0x0a, 0x58, ...ip.bytes.slice(-4)));
+}

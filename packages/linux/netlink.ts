@@ -1,0 +1,182 @@
+/**
+ * Netlink sockets: requests to the kernel, and its answers.
+ *
+ *     request ──▶ kernel does it at once ──▶ acknowledgement, or an error with words and the attribute to blame
+ *     get     ──▶                        ──▶ one message
+ *     dump    ──▶                        ──▶ messages … done
+ *     batch   ──▶ all of them or none    ──▶ an error names the operation that is to blame
+ *
+ * The kernel has answered when send() returns, so nothing here waits: an answer that is not there yet never comes,
+ * and is an error (EAGAIN) instead of a hang. A socket belongs to the namespace in which it was opened, for ever.
+ */
+import { closeSync } from "node:fs";
+import { KernelError, errnoName } from "./errors.ts";
+import { kernelCall } from "./faults.ts";
+import { recv, send, setSocketOption, socket, strerror } from "./libc.ts";
+import { NETLINK, NLM_F, NLMSG, acknowledgement, nlmsgerr, nlmsghdr } from "./uapi/netlink.ts";
+import { AF, MSG, SO, SOCK, SOL } from "./uapi/socket.ts";
+import { createWriter, s32, viewOf, write, type Codec, type Writer } from "./wire/codec.ts";
+import { attributeAt } from "./wire/explain.ts";
+
+export interface Request<T> {
+  /** For the error message, as in `add link "veth1f03"`. */
+  what: string;
+  /** RTM.*, or a subsystem and a message of nfnetlink. */
+  type: number;
+  /** NLM_F.*; REQUEST and ACK are added. */
+  flags?: number;
+  codec: Codec<T>;
+  value: T;
+}
+
+export interface NetlinkSocket extends Disposable {
+  /** Asks for a change; returns when it is done. */
+  request<T>(request: Request<T>): void;
+  /** Asks for one thing. */
+  get<T, R>(request: Request<T>, decode: (body: Uint8Array) => R): R;
+  /** Asks for all things of a kind; asked again where they changed meanwhile, up to five times. */
+  dump<T, R>(request: Request<T>, decode: (body: Uint8Array) => R): R[];
+  /** Sends several requests in one message; only the last is acknowledged, an error may come for each. */
+  batch(requests: readonly Request<unknown>[]): void;
+}
+
+interface Answer {
+  type: number;
+  flags: number;
+  sequence: number;
+  body: Uint8Array;
+}
+
+const HEADER = nlmsghdr.size;
+const RECEIVE = 64 * 1024; // the kernel fills at most 32 KiB of a dump at a time
+const LARGE = 128 * 1024;  // above this a batch needs more room in the socket than the default of 208 KiB
+const DUMPS = 5;
+
+/** Opens a socket in the calling thread's network namespace. `protocol` is NETLINK.ROUTE or NETLINK.NETFILTER. */
+export function openNetlink(protocol: number): NetlinkSocket {
+  const fd = socket(AF.NETLINK, SOCK.RAW, protocol);
+  setSocketOption(fd, SOL.NETLINK, NETLINK.CAP_ACK, 1);
+  setSocketOption(fd, SOL.NETLINK, NETLINK.EXT_ACK, 1);
+  if (protocol === NETLINK.ROUTE) setSocketOption(fd, SOL.NETLINK, NETLINK.GET_STRICT_CHK, 1);
+  let sequence = 0;
+  const into = new Uint8Array(RECEIVE);
+
+  const sendAll = (requests: readonly Request<unknown>[], flagsOf: (index: number) => number): Uint8Array[] => {
+    const writer = createWriter();
+    const places = requests.map((request, index) => {
+      const at = writer.length();
+      putMessage(writer, request, { flags: NLM_F.REQUEST | (request.flags ?? 0) | flagsOf(index), sequence: ++sequence });
+      return at;
+    });
+    const bytes = writer.bytes();
+    kernelCall(requests.map(({ what }) => what).join("; "));
+    if (bytes.length > LARGE) setSocketOption(fd, SOL.SOCKET, SO.SNDBUFFORCE, bytes.length * 2);
+    send(fd, bytes);
+    return places.map((at, index) => bytes.subarray(at, places[index + 1] ?? bytes.length));
+  };
+
+  const receive = function* (): Generator<Answer> {
+    for (;;) {
+      const length = recv(fd, into, MSG.DONTWAIT | MSG.TRUNC);
+      if (length > into.length) throw new RangeError(`Cannot receive ${length} bytes of netlink (${into.length} fit)`);
+      yield* answersIn(into.subarray(0, length));
+    }
+  };
+
+  const request = <T>(one: Request<T>): void => {
+    const first = sequence + 1;
+    const [sent] = sendAll([one], () => NLM_F.ACK);
+    for (const answer of receive()) {
+      if (answer.sequence !== first || answer.type !== NLMSG.ERROR) continue;
+      throwIfError(answer, one, sent);
+      return;
+    }
+  };
+
+  const get = <T, R>(one: Request<T>, decode: (body: Uint8Array) => R): R => {
+    const first = sequence + 1;
+    const [sent] = sendAll([one], () => 0);
+    for (const answer of receive()) {
+      if (answer.sequence !== first) continue;
+      if (answer.type === NLMSG.ERROR) throwIfError(answer, one, sent);
+      else return decode(answer.body);
+    }
+    throw new KernelError(`Cannot ${one.what}`, "ENODATA");
+  };
+
+  const dumpOnce = <T, R>(one: Request<T>, decode: (body: Uint8Array) => R): R[] | undefined => {
+    const first = sequence + 1;
+    const [sent] = sendAll([one], () => NLM_F.DUMP);
+    const found: R[] = [];
+    let interrupted = false;
+    for (const answer of receive()) {
+      if (answer.sequence !== first) continue;
+      if ((answer.flags & NLM_F.DUMP_INTR) !== 0) interrupted = true;
+      if (answer.type === NLMSG.ERROR || answer.type === NLMSG.DONE) {
+        throwIfError(answer, one, sent); // DONE carries an errno in the same place
+        break;
+      }
+      found.push(decode(answer.body));
+    }
+    return interrupted ? undefined : found;
+  };
+
+  const dump = <T, R>(one: Request<T>, decode: (body: Uint8Array) => R): R[] => {
+    for (let tries = 0; tries < DUMPS; tries++) {
+      const found = dumpOnce(one, decode);
+      if (found) return found;
+    }
+    throw new KernelError(`Cannot ${one.what}`, "EINTR", { reason: `it changed during each of ${DUMPS} dumps` });
+  };
+
+  const batch = (requests: readonly Request<unknown>[]): void => {
+    const first = sequence + 1;
+    const last = requests.length - 2; // the operation before the batch's end
+    const sent = sendAll(requests, (index) => (index === last ? NLM_F.ACK : 0));
+    for (const answer of receive()) {
+      const index = answer.sequence - first;
+      const culprit = requests[index];
+      if (!culprit || answer.type !== NLMSG.ERROR) continue;
+      throwIfError(answer, culprit, sent[index]);
+      if (index === last) return;
+    }
+  };
+
+  return { request, get, dump, batch, [Symbol.dispose]: () => closeSync(fd) };
+}
+
+function putMessage<T>(writer: Writer, { type, codec, value }: Request<T>, header: { flags: number; sequence: number }): void {
+  const at = writer.reserve(HEADER);
+  write(writer, codec, value);
+  const length = writer.length() - at;
+  writer.reserve(((length + 3) & ~3) - length);
+  const { flags, sequence } = header;
+  writer.patch(nlmsghdr, at, { nlmsg_len: length, nlmsg_type: type, nlmsg_flags: flags, nlmsg_seq: sequence });
+}
+
+/** The messages in what one recv() gave. */
+export function* answersIn(received: Uint8Array): Generator<Answer> {
+  for (let at = 0; at + HEADER <= received.length; ) {
+    const { nlmsg_len, nlmsg_type, nlmsg_flags, nlmsg_seq } = nlmsghdr.decode(received.subarray(at));
+    if (nlmsg_len < HEADER || at + nlmsg_len > received.length) {
+      const wanted = `${HEADER} to ${received.length - at} are wanted`;
+      throw new RangeError(`Cannot decode netlink: a message claims ${nlmsg_len} bytes at offset ${at} (${wanted})`);
+    }
+    const body = received.subarray(at + HEADER, at + nlmsg_len);
+    yield { type: nlmsg_type, flags: nlmsg_flags, sequence: nlmsg_seq, body };
+    at += (nlmsg_len + 3) & ~3;
+  }
+}
+
+function throwIfError(answer: Answer, { what, codec }: Request<unknown>, sent: Uint8Array | undefined): void {
+  const errno = answer.body.length >= 4 ? -s32.get(viewOf(answer.body), 0) : 0;
+  if (errno === 0) return;
+  const hasWords = (answer.flags & NLM_F.ACK_TLVS) !== 0 && answer.body.length > nlmsgerr.size;
+  const { MSG: words, OFFS: offset } = hasWords && answer.type === NLMSG.ERROR ? acknowledgement.decode(answer.body).attrs : {};
+  const culprit = offset !== undefined && sent ? attributeAt(codec, sent.subarray(HEADER), offset - HEADER) : undefined;
+  throw new KernelError(`Cannot ${what}`, errnoName(errno), {
+    reason: strerror(errno),
+    ...(words && { extack: words }),
+    ...(culprit && { attribute: culprit }),
+  });
+}

@@ -1,0 +1,160 @@
+/**
+ * Network namespaces, as objects with sockets of their own.
+ *
+ *     using host = Netns.host();
+ *     using pod = Netns.open("/run/netns/pod-1");
+ *     pod.links.get("eth0").mtu
+ *
+ * A socket stays in the namespace in which it was opened, so a namespace is entered for a moment, to open one, and
+ * then talked to from outside. What has no socket (the files of /proc/sys/net) is done inside(): synchronously,
+ * because any thread that the runtime starts meanwhile would stay there.
+ */
+import { closeSync, fstatSync, openSync } from "node:fs";
+import { createAddrs, type Addrs } from "./addrs.ts";
+import { KernelError, isErrno, unless } from "./errors.ts";
+import { kernelCall } from "./faults.ts";
+import { fileSystemMagic, setns, unshare } from "./libc.ts";
+import { createLinks, type Links } from "./links.ts";
+import { createNeighbours, type Neighbours } from "./neighbours.ts";
+import { openNetlink, type NetlinkSocket } from "./netlink.ts";
+import { createNft, type Nft } from "./nft/nft.ts";
+import { createRoutes, type Routes } from "./routes.ts";
+import { createSysctl, type Sysctl } from "./sysctl.ts";
+import { NETLINK } from "./uapi/netlink.ts";
+import { CLONE, NSFS_MAGIC, PROC_SUPER_MAGIC } from "./uapi/socket.ts";
+
+export interface Netns extends Disposable {
+  /** The path that it was opened by. */
+  readonly path: string;
+  /** For a peer that is to be made in it (IFLA_NET_NS_FD). */
+  readonly fd: number;
+  readonly links: Links;
+  readonly addrs: Addrs;
+  readonly routes: Routes;
+  readonly neighbours: Neighbours;
+  readonly sysctl: Sysctl;
+  readonly nft: Nft;
+  /** Runs synchronous work with the calling thread in the namespace. */
+  inside<T>(work: () => T): T;
+  sameAs(other: Netns): boolean;
+}
+
+const OWN = "/proc/thread-self/ns/net";
+
+/** The namespace this process runs in. */
+function host(): Netns {
+  return netnsFrom(OWN, openSync(OWN, "r"), (work) => work());
+}
+
+/** Opens the namespace at `path`; KernelError ENOENT where there is nothing, EINVAL where it is something else. */
+function open(path: string): Netns {
+  kernelCall(`open ${path}`);
+  const fd = openNamespaceFile(path);
+  return netnsFrom(path, fd, entering(fd));
+}
+
+/** As open; undefined where there is nothing at `path`, or no longer a namespace: a pod that is gone. */
+function find(path: string): Netns | undefined {
+  return unless(["ENOENT", "ENOTDIR", "EINVAL"], () => open(path));
+}
+
+/** Makes a namespace without a name: it is gone when it is disposed of and nothing else holds it. */
+function create(): Netns {
+  const own = openSync(OWN, "r");
+  try {
+    unshare(CLONE.NEWNET);
+    const fd = openSync(OWN, "r");
+    setns(own, CLONE.NEWNET);
+    return netnsFrom(OWN, fd, entering(fd));
+  } finally {
+    closeSync(own);
+  }
+}
+
+export const Netns = { host, open, find, create };
+
+function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): Netns {
+  const sockets: NetlinkSocket[] = [];
+  const socketOf = (protocol: number): (() => NetlinkSocket) => {
+    let socket: NetlinkSocket | undefined;
+    return () => {
+      if (socket) return socket;
+      socket = inside(() => openNetlink(protocol));
+      sockets.push(socket);
+      return socket;
+    };
+  };
+  const rtnl = socketOf(NETLINK.ROUTE);
+  return {
+    path,
+    fd,
+    links: createLinks(rtnl),
+    addrs: createAddrs(rtnl),
+    routes: createRoutes(rtnl),
+    neighbours: createNeighbours(rtnl),
+    sysctl: createSysctl(inside),
+    nft: createNft(socketOf(NETLINK.NETFILTER)),
+    inside,
+    sameAs: (other) => identityOf(fd) === identityOf(other.fd),
+    [Symbol.dispose]: () => {
+      for (const socket of sockets.splice(0)) socket[Symbol.dispose]();
+      closeSync(fd);
+    },
+  };
+}
+
+/** A namespace is one inode of one file system, whatever path leads to it. */
+function identityOf(fd: number): string {
+  const { dev, ino } = fstatSync(fd, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+function entering(fd: number): <T>(work: () => T) => T {
+  return (work) => {
+    const back = openSync(OWN, "r");
+    try {
+      setns(fd, CLONE.NEWNET);
+      const result = synchronous(work);
+      return result;
+    } finally {
+      setns(back, CLONE.NEWNET);
+      closeSync(back);
+    }
+  };
+}
+
+function synchronous<T>(work: () => T): T {
+  const result = work();
+  if (result instanceof Promise) throw new TypeError("Cannot wait inside a namespace (synchronous work is wanted)");
+  return result;
+}
+
+/** Opens the file and makes sure that it is a namespace: a plain file left at the path is a pod that is gone. */
+function openNamespaceFile(path: string): number {
+  const fd = openFile(path);
+  const magic = fileSystemMagic(fd);
+  if (magic === NSFS_MAGIC || magic === PROC_SUPER_MAGIC) return fd;
+  closeSync(fd);
+  const reason = `it is on a file system of magic 0x${magic.toString(16)}, a network namespace is wanted`;
+  throw new KernelError(`Cannot open namespace "${path}"`, "EINVAL", { reason });
+}
+
+/** Not blocking: a fifo at the path must not hold us up. */
+function openFile(path: string): number {
+  try {
+    return openSync(path, 0o4000); // O_RDONLY | O_NONBLOCK
+  } catch (error) {
+    for (const [errno, reason] of Object.entries(REASONS)) {
+      if (isErrno(error, errno)) throw new KernelError(`Cannot open namespace "${path}"`, errno, { reason, cause: error });
+    }
+    throw error;
+  }
+}
+
+const REASONS = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "a part of the path is no folder",
+  EACCES: "permission denied",
+  ELOOP: "too many symbolic links",
+  ENXIO: "it is a socket or a device, a network namespace is wanted",
+} as const;

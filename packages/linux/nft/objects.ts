@@ -1,0 +1,55 @@
+/** What nftables is made of, as plain data: tables hold chains and sets, chains hold rules, sets hold elements. */
+import type { Cidr, Ip } from "../ip.ts";
+import type { Word } from "./words.ts";
+
+export type TableFamily = "ip" | "ip6" | "inet" | "arp" | "bridge" | "netdev";
+
+export interface Table {
+  family: TableFamily;
+  name: string;
+}
+
+/** Where in a packet's way a base chain stands, and what becomes of a packet that no rule decides on. */
+export interface Hook {
+  type: "filter" | "nat" | "route";
+  hook: "prerouting" | "input" | "forward" | "output" | "postrouting";
+  /** Lower runs first. raw -300, conntrack -200, mangle -150, dstnat -100, filter 0, security 50, srcnat 100. */
+  priority: number;
+  policy?: "accept" | "drop";
+}
+
+export interface Chain {
+  table: Table;
+  name: string;
+  /** Absent: a chain that only jumps lead to. */
+  base?: Hook;
+}
+
+/** Types of set keys and map values, as nft(8) names them. */
+export type DataType = "ipv4_addr" | "ipv6_addr" | "ether_addr" | "inet_proto" | "inet_service" | "ifname" | "mark";
+
+export interface NftSet {
+  table: Table;
+  name: string;
+  /** Several types are a concatenation: ipv4_addr . inet_service. */
+  key: DataType | readonly DataType[];
+  /** Elements may be prefixes. */
+  interval?: boolean;
+  /** A map gives a value for a key. */
+  value?: DataType | "verdict";
+}
+
+/** An element's key: one part for each type of the set's key. A Cidr needs an interval set. */
+export type Part = Ip | Cidr | number | string;
+export interface Element {
+  key: Part | readonly Part[];
+  /** Of a map: the value, or the verdict's word. */
+  value?: Part | Word;
+}
+
+export interface Rule {
+  chain: Chain;
+  words: readonly Word[];
+  /** Says for whom the rule is and why; up to 128 bytes. */
+  comment?: string;
+}

@@ -1,0 +1,64 @@
+/**
+ * Rules: words put together, as text for people and as expressions for the kernel.
+ *
+ * A rule of an inet table sees IPv4 and IPv6. Before the first word that reads an IPv4 header stands a test for
+ * IPv4, which nft(8) leaves out of what it prints; so do we.
+ */
+import { NFPROTO } from "../uapi/nfnetlink.ts";
+import { tagOf, USERDATA_RULE_COMMENT, userdataText } from "./userdata.ts";
+import type { Rule, TableFamily } from "./objects.ts";
+import type { Expression } from "./words.ts";
+
+export const FAMILIES = {
+  ip: NFPROTO.IPV4,
+  ip6: NFPROTO.IPV6,
+  inet: NFPROTO.INET,
+  arp: NFPROTO.ARP,
+  bridge: NFPROTO.BRIDGE,
+  netdev: NFPROTO.NETDEV,
+} as const satisfies Record<TableFamily, number>;
+
+/** The rule as `nft list ruleset` prints it. */
+export function textOf({ words, comment }: Pick<Rule, "words" | "comment">): string {
+  const text = words.map((word) => word.text);
+  return [...text, ...(comment === undefined ? [] : [`comment ${JSON.stringify(comment)}`])].join(" ");
+}
+
+/** The rule as the kernel runs it, with the tests that its words need. */
+export function expressionsOf({ chain, words }: Rule): Expression[] {
+  const known = new Set<string>();
+  return words.flatMap(({ needs = [], expressions }) => {
+    const missing = needs.filter(({ id, impliedBy }) => !known.has(id) && FAMILIES[chain.table.family] !== impliedBy);
+    for (const { id } of missing) known.add(id);
+    return [...missing.flatMap((need) => need.expressions), ...expressions];
+  });
+}
+
+/** A rule as the kernel has it. */
+export interface KernelRule {
+  handle: bigint;
+  expressions: readonly Expression[];
+  userdata: Uint8Array | undefined;
+}
+
+export const commentOf = ({ userdata }: KernelRule): string => userdataText(userdata);
+
+/** True where the kernel's rule does what `rule` says, counters apart, and carries its comment. */
+export function sameRule(kernel: KernelRule, rule: Rule): boolean {
+  return commentOf(kernel) === (rule.comment ?? "") && canonical(kernel.expressions) === canonical(expressionsOf(rule));
+}
+
+/** Text that is equal for expressions that do the same: what is zero may be absent, what was counted is left out. */
+function canonical(expressions: readonly Expression[]): string {
+  return JSON.stringify(expressions.map(({ kind, ...rest }) => [kind, kind === "counter" ? "" : plain(rest)]));
+}
+
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
+  if (value instanceof Map || value === null || typeof value !== "object") return typeof value === "bigint" ? String(value) : value;
+  const entries = Object.entries(value).filter(([key, item]) => key !== "unknown" && item !== 0 && item !== undefined);
+  return entries.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => [key, plain(item)]);
+}
+
+/** The comment in the form in which rules keep it. */
+export const commentBytes = (comment: string): Uint8Array => tagOf(USERDATA_RULE_COMMENT, comment);

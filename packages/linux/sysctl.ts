@@ -1,0 +1,47 @@
+/**
+ * Kernel parameters under /proc/sys (sysctl(8)).
+ *
+ * Names are paths, "net/ipv4/ip_forward": an interface may have a dot in its name, so dots do not separate. What
+ * stands under net/ belongs to the namespace of the thread that opens the file.
+ */
+import * as fs from "node:fs";
+import { unless } from "./errors.ts";
+import { kernelCall } from "./faults.ts";
+
+export interface Sysctl {
+  /** The value as the kernel prints it; undefined where this kernel has no such parameter. */
+  find(name: string): string | undefined;
+  /** Writes the value if another stands there; true if it wrote. Fails where there is no such parameter. */
+  set(name: string, value: number | string): boolean;
+  /** As set; undefined where this kernel has no such parameter, as net/ipv6 on a kernel without IPv6. */
+  setIfThere(name: string, value: number | string): boolean | undefined;
+  /** The names in a folder, as the interfaces in net/ipv6/conf. */
+  list(folder: string): string[];
+}
+
+const ROOT = "/proc/sys";
+const ABSENT = ["ENOENT", "ENOTDIR"] as const;
+
+/** @param inside runs work in the namespace whose parameters are meant */
+export function createSysctl(inside: <T>(work: () => T) => T): Sysctl {
+  const find = (name: string): string | undefined => {
+    kernelCall(`read sysctl ${name}`);
+    return unless(ABSENT, () => inside(() => fs.readFileSync(pathOf(name), "utf8").trim()));
+  };
+  const set = (name: string, value: number | string): boolean => {
+    if (find(name) === String(value)) return false;
+    kernelCall(`write sysctl ${name}`);
+    inside(() => fs.writeFileSync(pathOf(name), String(value)));
+    return true;
+  };
+  const setIfThere = (name: string, value: number | string): boolean | undefined => unless(ABSENT, () => set(name, value));
+  const list = (folder: string): string[] => unless(ABSENT, () => inside(() => fs.readdirSync(pathOf(folder)))) ?? [];
+  return { find, set, setIfThere, list };
+}
+
+function pathOf(name: string): string {
+  if (name.split("/").some((part) => part === "" || part === "." || part === "..")) {
+    throw new RangeError(`Cannot read sysctl "${name}" (a path such as net/ipv4/ip_forward is wanted)`);
+  }
+  return `${ROOT}/${name}`;
+}

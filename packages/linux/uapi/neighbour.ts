@@ -1,0 +1,24 @@
+/** Neighbours (ARP and NDP entries): include/uapi/linux/neighbour.h, in its order and spelling. */
+import { attrs, message } from "../wire/attrs.ts";
+import { bytes, pad, s32, struct, u16, u8 } from "../wire/codec.ts";
+
+export const headers = ["linux/neighbour.h"] as const;
+
+export const ndmsg = struct({
+  ndm_family:  u8,
+  _pad:        pad(3),
+  ndm_ifindex: s32,
+  ndm_state:   u16, // NUD
+  ndm_flags:   u8,  // NTF
+  ndm_type:    u8,
+});
+
+export const NDA = attrs("NDA", {
+  DST:    [1, bytes], // the IP address
+  LLADDR: [2, bytes], // the MAC address
+});
+
+export const NUD = { INCOMPLETE: 0x01, REACHABLE: 0x02, STALE: 0x04, DELAY: 0x08, PROBE: 0x10, FAILED: 0x20, NOARP: 0x40, PERMANENT: 0x80, NONE: 0x00 } as const;
+export const NTF = { SELF: 0x02, MASTER: 0x04, PROXY: 0x08, EXT_LEARNED: 0x10, ROUTER: 0x80 } as const;
+
+export const neighbour = message(ndmsg, NDA);

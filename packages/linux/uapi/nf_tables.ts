@@ -1,0 +1,106 @@
+/** nftables: include/uapi/linux/netfilter/nf_tables.h, in its order and spelling. Every integer here is big-endian. */
+import { attrs, list, message, tagged } from "../wire/attrs.ts";
+import { be32, be64, bytes, cstring, u8 } from "../wire/codec.ts";
+import { nfgenmsg } from "./nfnetlink.ts";
+
+export const headers = ["linux/netfilter/nf_tables.h", "linux/netfilter/nf_nat.h"] as const;
+
+export const NFT_MSG = {
+  NEWTABLE: 0, GETTABLE: 1, DELTABLE: 2,
+  NEWCHAIN: 3, GETCHAIN: 4, DELCHAIN: 5,
+  NEWRULE: 6, GETRULE: 7, DELRULE: 8,
+  NEWSET: 9, GETSET: 10, DELSET: 11,
+  NEWSETELEM: 12, GETSETELEM: 13, DELSETELEM: 14,
+  NEWGEN: 15, GETGEN: 16,
+} as const;
+
+/** Registers: 0 takes the verdict, 1 to 4 are of sixteen bytes, 8 to 23 the same room in pieces of four. */
+export const NFT_REG = { VERDICT: 0, "1": 1, "2": 2, "32_00": 8, "32_01": 9 } as const;
+/** Verdicts of rules; as an unsigned 32-bit number these are -1 to -5. NF_DROP and NF_ACCEPT are netfilter's own. */
+export const NFT_VERDICT = { CONTINUE: 0xffff_ffff, BREAK: 0xffff_fffe, JUMP: 0xffff_fffd, GOTO: 0xffff_fffc, RETURN: 0xffff_fffb } as const;
+
+export const NFTA_LIST = { ELEM: 1 } as const;
+export const NFTA_VERDICT = attrs("NFTA_VERDICT", { CODE: [1, be32], CHAIN: [2, cstring] });
+/** What a register or an element holds: raw bytes, or a verdict. */
+export const NFTA_DATA = attrs("NFTA_DATA", { VALUE: [1, bytes], VERDICT: [2, NFTA_VERDICT] });
+
+/** Expressions, the instructions of the nftables virtual machine. A rule is a list of them. */
+export const NFTA_IMMEDIATE = attrs("NFTA_IMMEDIATE", { DREG: [1, be32], DATA: [2, NFTA_DATA] });
+export const NFTA_BITWISE = attrs("NFTA_BITWISE", {
+  SREG: [1, be32], DREG: [2, be32], LEN: [3, be32], MASK: [4, NFTA_DATA], XOR: [5, NFTA_DATA], OP: [6, be32], DATA: [7, NFTA_DATA],
+});
+export const NFTA_CMP = attrs("NFTA_CMP", { SREG: [1, be32], OP: [2, be32], DATA: [3, NFTA_DATA] });
+export const NFTA_LOOKUP = attrs("NFTA_LOOKUP", { SET: [1, cstring], SREG: [2, be32], DREG: [3, be32], SET_ID: [4, be32], FLAGS: [5, be32] });
+export const NFTA_PAYLOAD = attrs("NFTA_PAYLOAD", {
+  DREG: [1, be32], BASE: [2, be32], OFFSET: [3, be32], LEN: [4, be32],
+  SREG: [5, be32], CSUM_TYPE: [6, be32], CSUM_OFFSET: [7, be32], CSUM_FLAGS: [8, be32],
+});
+export const NFTA_META = attrs("NFTA_META", { DREG: [1, be32], KEY: [2, be32], SREG: [3, be32] });
+export const NFTA_CT = attrs("NFTA_CT", { DREG: [1, be32], KEY: [2, be32], DIRECTION: [3, u8], SREG: [4, be32] });
+export const NFTA_COUNTER = attrs("NFTA_COUNTER", { BYTES: [1, be64], PACKETS: [2, be64] });
+export const NFTA_NAT = attrs("NFTA_NAT", {
+  TYPE: [1, be32], FAMILY: [2, be32], REG_ADDR_MIN: [3, be32], REG_ADDR_MAX: [4, be32],
+  REG_PROTO_MIN: [5, be32], REG_PROTO_MAX: [6, be32], FLAGS: [7, be32],
+});
+export const NFTA_MASQ = attrs("NFTA_MASQ", { FLAGS: [1, be32], REG_PROTO_MIN: [2, be32], REG_PROTO_MAX: [3, be32] });
+
+export const NFTA_EXPR = tagged("NFTA_EXPR", { kind: ["NAME", 1], data: ["DATA", 2] }, {
+  immediate: NFTA_IMMEDIATE, // put a constant or a verdict into a register
+  bitwise: NFTA_BITWISE,     // and, then exclusive or
+  cmp: NFTA_CMP,             // go on to the next expression if it holds, else to the next rule
+  lookup: NFTA_LOOKUP,       // as cmp, against a set; of a map the value found goes into DREG
+  payload: NFTA_PAYLOAD,     // bytes of the packet into a register
+  meta: NFTA_META,           // what the kernel knows of the packet: device, protocol, mark
+  ct: NFTA_CT,               // what conntrack knows of it
+  counter: NFTA_COUNTER,
+  nat: NFTA_NAT,
+  masq: NFTA_MASQ,
+});
+
+export const NFTA_HOOK = attrs("NFTA_HOOK", { HOOKNUM: [1, be32], PRIORITY: [2, be32], DEV: [3, cstring] });
+export const NFTA_TABLE = attrs("NFTA_TABLE", {
+  NAME: [1, cstring], FLAGS: [2, be32], USE: [3, be32], HANDLE: [4, be64], USERDATA: [6, bytes], OWNER: [7, be32],
+});
+export const NFTA_CHAIN = attrs("NFTA_CHAIN", {
+  TABLE: [1, cstring], HANDLE: [2, be64], NAME: [3, cstring], HOOK: [4, NFTA_HOOK], POLICY: [5, be32],
+  USE: [6, be32], TYPE: [7, cstring], FLAGS: [10, be32], USERDATA: [12, bytes],
+});
+export const NFTA_RULE = attrs("NFTA_RULE", {
+  TABLE: [1, cstring], CHAIN: [2, cstring], HANDLE: [3, be64], EXPRESSIONS: [4, list(NFTA_LIST.ELEM, NFTA_EXPR)],
+  POSITION: [6, be64], USERDATA: [7, bytes],
+});
+export const NFTA_SET_FIELD = attrs("NFTA_SET_FIELD", { LEN: [1, be32] });
+export const NFTA_SET_DESC = attrs("NFTA_SET_DESC", { SIZE: [1, be32], CONCAT: [2, list(NFTA_LIST.ELEM, NFTA_SET_FIELD)] });
+export const NFTA_SET = attrs("NFTA_SET", {
+  TABLE: [1, cstring], NAME: [2, cstring], FLAGS: [3, be32], KEY_TYPE: [4, be32], KEY_LEN: [5, be32],
+  DATA_TYPE: [6, be32], DATA_LEN: [7, be32], DESC: [9, NFTA_SET_DESC], ID: [10, be32], TIMEOUT: [11, be64],
+  USERDATA: [13, bytes], HANDLE: [16, be64],
+});
+export const NFTA_SET_ELEM = attrs("NFTA_SET_ELEM", {
+  KEY: [1, NFTA_DATA], DATA: [2, NFTA_DATA], FLAGS: [3, be32], TIMEOUT: [4, be64], EXPIRATION: [5, be64],
+  USERDATA: [6, bytes], KEY_END: [10, NFTA_DATA],
+});
+export const NFTA_SET_ELEM_LIST = attrs("NFTA_SET_ELEM_LIST", {
+  TABLE: [1, cstring], SET: [2, cstring], ELEMENTS: [3, list(NFTA_LIST.ELEM, NFTA_SET_ELEM)], SET_ID: [4, be32],
+});
+export const NFTA_GEN = attrs("NFTA_GEN", { ID: [1, be32], PROC_PID: [2, be32], PROC_NAME: [3, cstring] });
+
+export const NFT_TABLE_F = { DORMANT: 0x1, OWNER: 0x2 } as const;
+export const NFT_SET = { ANONYMOUS: 0x1, CONSTANT: 0x2, INTERVAL: 0x4, MAP: 0x8, TIMEOUT: 0x10, CONCAT: 0x80 } as const;
+export const NFT_SET_ELEM = { INTERVAL_END: 0x1 } as const;
+export const NFT_DATA = { VALUE: 0, VERDICT: 0xffff_ff00 } as const;
+export const NFT_CMP = { EQ: 0, NEQ: 1, LT: 2, LTE: 3, GT: 4, GTE: 5 } as const;
+export const NFT_LOOKUP_F = { INV: 1 } as const;
+export const NFT_PAYLOAD = { LL_HEADER: 0, NETWORK_HEADER: 1, TRANSPORT_HEADER: 2 } as const;
+export const NFT_META = { PROTOCOL: 1, MARK: 3, IIFNAME: 6, OIFNAME: 7, NFPROTO: 15, L4PROTO: 16 } as const;
+export const NFT_CT = { STATE: 0, DIRECTION: 1, STATUS: 2, MARK: 3 } as const;
+export const NF_NAT_RANGE = { PROTO_RANDOM: 0x4, PERSISTENT: 0x8, PROTO_RANDOM_FULLY: 0x10 } as const;
+
+export const table = message(nfgenmsg, NFTA_TABLE);
+export const chain = message(nfgenmsg, NFTA_CHAIN);
+export const rule = message(nfgenmsg, NFTA_RULE);
+export const set = message(nfgenmsg, NFTA_SET);
+export const setElements = message(nfgenmsg, NFTA_SET_ELEM_LIST);
+export const generation = message(nfgenmsg, NFTA_GEN);
+/** A hook's priority is signed, though the attribute is declared be32: -300 is raw, 100 is srcnat. */
+export const signed = (priority: number): number => priority | 0;

@@ -1,0 +1,185 @@
+/**
+ * Attributes: netlink's type, length, value (RFC 3549 section 2.3, include/uapi/linux/netlink.h).
+ *
+ *     ┌────────────┬────────────┬───────────────┬─────┐
+ *     │ length u16 │ type   u16 │ payload       │ pad │   length counts the header, not the padding to four bytes
+ *     └────────────┴────────────┴───────────────┴─────┘
+ *
+ * One table names an attribute set: name, number, codec. It serves encoding, decoding, types, explain() and the
+ * house's check against the kernel's own headers. An attribute that no table names is kept under `unknown` and
+ * written back as it came, so that what we do not understand is never lost.
+ */
+import { type Blob, type Codec, type Fixed, type Shape, type Struct, type Value, type Writer } from "./codec.ts";
+import { cstring, decode, u16, viewOf, write } from "./codec.ts";
+
+type Table = { readonly [name: string]: readonly [type: number, codec: Codec<unknown>] };
+type AnyTable = Record<string, readonly [type: number, codec: Codec<unknown>]>;
+export type Unknown = { unknown?: Map<number, Uint8Array> };
+export type Attrs<T> = { [K in keyof T]?: T[K] extends readonly [number, infer C] ? Value<C> : never } & Unknown;
+export interface AttrSet<T> extends Blob<Attrs<T>> {
+  /** The kernel's prefix, as in IFLA_MTU: "IFLA". */
+  name: string;
+  table: T;
+}
+
+const NLA_F_NESTED = 0x8000;
+const NLA_TYPE_MASK = 0x3fff; // the two flag bits are masked before the number is looked up
+const HEADER = 4;
+const align = (length: number): number => (length + 3) & ~3;
+
+/** One attribute as it lies in the bytes. */
+export interface RawAttribute {
+  type: number;
+  body: Uint8Array;
+  /** Where its header begins, from the start of the bytes given. */
+  offset: number;
+}
+
+/** Walks the attributes in `raw`. Short, long and overlapping ones throw RangeError with the offset. */
+export function* attributesOf(name: string, raw: Uint8Array): Generator<RawAttribute> {
+  const view = viewOf(raw);
+  for (let offset = 0; offset + HEADER <= raw.length; ) {
+    const length = u16.get(view, offset);
+    const type = u16.get(view, offset + 2) & NLA_TYPE_MASK;
+    if (length < HEADER || offset + length > raw.length) {
+      const facts = `attribute ${type} claims ${length} bytes at offset ${offset}`;
+      throw new RangeError(`Cannot decode ${name}: ${facts} (4 to ${raw.length - offset} are wanted)`);
+    }
+    yield { type, body: raw.subarray(offset + HEADER, offset + length), offset };
+    offset += align(length);
+  }
+}
+
+/** Writes one attribute: header, payload, padding. */
+export function writeAttribute<T>(writer: Writer, type: number, codec: Codec<T>, value: T): void {
+  const at = writer.reserve(HEADER);
+  write(writer, codec, value);
+  const length = writer.length() - at;
+  writer.patch(u16, at, length);
+  writer.patch(u16, at + 2, codec.kind === "blob" && codec.nested ? type | NLA_F_NESTED : type);
+  writer.reserve(align(length) - length);
+}
+
+/** Declares an attribute set: `attrs("IFLA", { MTU: [4, u32] })` is IFLA_MTU, number 4, a u32. */
+export function attrs<const T extends Table>(name: string, table: T): AttrSet<T> {
+  const entries = table as unknown as AnyTable;
+  const byType = new Map(Object.entries(entries).map(([key, [type, codec]]) => [type, { key, codec }]));
+  const read = (raw: Uint8Array): Attrs<T> => {
+    const out: Record<string, unknown> = {};
+    const unknown = new Map<number, Uint8Array>();
+    for (const { type, body } of attributesOf(name, raw)) {
+      const known = byType.get(type);
+      if (known) out[known.key] = within(`${name}_${known.key}`, () => decode(known.codec, body));
+      else unknown.set(type, body.slice());
+    }
+    return (unknown.size > 0 ? { ...out, unknown } : out) as Attrs<T>;
+  };
+  const writeAll = (writer: Writer, value: Attrs<T>): void => {
+    const { unknown, ...known } = value as Record<string, unknown> & Unknown;
+    for (const [key, item] of Object.entries(known)) {
+      if (item === undefined) continue;
+      const entry = entries[key];
+      if (!entry) throw new TypeError(`Cannot encode ${name}: there is no attribute "${key}"`);
+      within(`${name}_${key}`, () => writeAttribute(writer, entry[0], entry[1], item));
+    }
+    for (const [type, body] of unknown ?? []) writeAttribute(writer, type, rawBytes, body);
+  };
+  return { kind: "blob", nested: true, name, table, read, write: writeAll };
+}
+
+const rawBytes: Blob<Uint8Array> = { kind: "blob", nested: false, read: (raw) => raw, write: (w, raw) => w.raw(raw) };
+
+/** A struct followed by attributes, as every rtnetlink and nfnetlink message is. */
+export interface Message<F, T> extends Blob<Partial<Shape<F>> & { attrs?: Attrs<T> }> {
+  header: Struct<F>;
+  body: AttrSet<T>;
+  /** As read, but every field of the header is known to be there. */
+  decode(raw: Uint8Array): Shape<F> & { attrs: Attrs<T> };
+}
+
+export function message<F, T>(header: Struct<F>, body: AttrSet<T>): Message<F, T> {
+  const decodeAll = (raw: Uint8Array): Shape<F> & { attrs: Attrs<T> } => ({
+    ...header.decode(raw),
+    attrs: body.read(raw.subarray(align(header.size))),
+  });
+  return {
+    kind: "blob",
+    nested: true,
+    header,
+    body,
+    decode: decodeAll,
+    read: decodeAll,
+    write: (writer, value) => {
+      const at = writer.reserve(align(header.size));
+      writer.patch(header, at, value);
+      body.write(writer, value.attrs ?? {});
+    },
+  };
+}
+
+type Kinds = { readonly [kind: string]: Blob<unknown> };
+/** A value that says which kind it is; a kind that no table names keeps its payload as bytes. */
+export type Tagged<V> = { [K in keyof V]: { kind: K; data?: Value<V[K]> } }[keyof V] | { kind: "unknown"; name: string; raw?: Uint8Array };
+export interface TaggedSet<V> extends Blob<Tagged<V>> {
+  name: string;
+  /** The two attributes themselves, and the sets behind the kinds: what the house checks. */
+  table: AnyTable;
+  kinds: V;
+}
+
+/**
+ * Two attributes, the first of which says what the second holds: IFLA_INFO_KIND and IFLA_INFO_DATA, or an nft
+ * expression's name and data. The type checker then refuses veth data on a bridge.
+ */
+export function tagged<const V extends Kinds>(
+  name: string,
+  names: { kind: readonly [string, number]; data: readonly [string, number] },
+  kinds: V,
+): TaggedSet<V> {
+  const codecs = kinds as unknown as Record<string, Blob<unknown>>;
+  const [[kindName, kindType], [dataName, dataType]] = [names.kind, names.data];
+  const read = (raw: Uint8Array): Tagged<V> => {
+    let kind = "";
+    let data: Uint8Array | undefined;
+    for (const { type, body } of attributesOf(name, raw)) {
+      if (type === kindType) kind = cstring.read(body);
+      if (type === dataType) data = body;
+    }
+    const codec = codecs[kind];
+    if (!codec) return { kind: "unknown", name: kind, ...(data && { raw: data.slice() }) };
+    return { kind, ...(data && { data: within(`${name} ${kind}`, () => codec.read(data)) }) } as Tagged<V>;
+  };
+  const writeBoth = (writer: Writer, value: Tagged<V>): void => {
+    const { kind, data, name: other, raw } = value as { kind: string; data?: unknown; name?: string; raw?: Uint8Array };
+    writeAttribute(writer, kindType, cstring, other ?? kind);
+    if (raw) writeAttribute(writer, dataType, { ...rawBytes, nested: true }, raw);
+    const codec = codecs[kind];
+    if (data !== undefined && codec) writeAttribute(writer, dataType, { ...codec, nested: true }, data);
+  };
+  const table: AnyTable = { [kindName]: [kindType, cstring as Codec<unknown>], [dataName]: [dataType, rawBytes as Codec<unknown>] };
+  return { kind: "blob", nested: true, name, table, kinds, read, write: writeBoth };
+}
+
+/** Children that all have one type and one codec, as NFTA_LIST_ELEM has. */
+export function list<T>(type: number, of: Codec<T>): Blob<T[]> & { of: Codec<T>; type: number } {
+  return {
+    kind: "blob",
+    nested: true,
+    of,
+    type,
+    read: (raw) => [...attributesOf("a list", raw)].map(({ body }) => decode(of, body)),
+    write: (writer, items) => items.forEach((item) => writeAttribute(writer, type, of, item)),
+  };
+}
+
+/** Adds the attribute's name to what went wrong inside it. */
+function within<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof RangeError) || error.message.startsWith(`In ${name}`)) throw error;
+    throw new RangeError(`In ${name}: ${error.message}`, { cause: error });
+  }
+}
+
+export type { Fixed };

@@ -1,0 +1,197 @@
+/**
+ * Codecs: how one value lies in bytes.
+ *
+ * Names are the kernel's: u32 is __u32 in host order, be32 is __be32 in network order; byte order is in the name,
+ * never an argument. A codec writes into one growing buffer, so that a message is laid out once and copied never.
+ * Nothing else in this repository touches a DataView; see ./attrs.ts for what is built from these.
+ */
+
+/** A value of known size, as a C scalar or struct is. */
+export interface Fixed<T> {
+  kind: "fixed";
+  size: number;
+  get(view: DataView, at: number): T;
+  put(view: DataView, at: number, value: T): void;
+}
+
+/** A value as long as its attribute says: text, raw bytes, attributes inside an attribute. */
+export interface Blob<T> {
+  kind: "blob";
+  /** Attributes stand inside: the type on the wire then carries NLA_F_NESTED. */
+  nested: boolean;
+  read(bytes: Uint8Array): T;
+  write(writer: Writer, value: T): void;
+  /** The value in lines of text, for golden files and traces; where absent, ./explain.ts prints it generically. */
+  explain?(bytes: Uint8Array): string[];
+}
+
+export type Codec<T> = Fixed<T> | Blob<T>;
+export type Value<C> = C extends Codec<infer T> ? T : never;
+
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+/** Where a message is laid out: appends, and patches lengths that are known only at the end. */
+export interface Writer {
+  /** How many bytes stand so far. */
+  length(): number;
+  /** Makes room for `size` zero bytes and gives the place where they begin. */
+  reserve(size: number): number;
+  fixed<T>(codec: Fixed<T>, value: T): void;
+  raw(bytes: Uint8Array): void;
+  /** Overwrites what was reserved at `at`. */
+  patch<T>(codec: Fixed<T>, at: number, value: T): void;
+  /** A view of what was written, good until the next write. */
+  bytes(): Uint8Array;
+}
+
+export function createWriter(capacity = 1024): Writer {
+  let buffer = new Uint8Array(capacity);
+  let view = new DataView(buffer.buffer);
+  let length = 0;
+  const reserve = (size: number): number => {
+    const at = length;
+    length += size;
+    if (length > buffer.length) {
+      const larger = new Uint8Array(Math.max(length, buffer.length * 2));
+      larger.set(buffer);
+      buffer = larger;
+      view = new DataView(buffer.buffer);
+    }
+    return at;
+  };
+  return {
+    length: () => length,
+    reserve,
+    fixed: (codec, value) => {
+      const at = reserve(codec.size); // first: it may replace buffer and view
+      codec.put(view, at, value);
+    },
+    raw: (bytes) => {
+      const at = reserve(bytes.length);
+      buffer.set(bytes, at);
+    },
+    patch: (codec, at, value) => codec.put(view, at, value),
+    bytes: () => buffer.subarray(0, length),
+  };
+}
+
+export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** Encodes one value alone. */
+export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
+  const writer = createWriter();
+  write(writer, codec, value);
+  return writer.bytes();
+}
+
+export function write<T>(writer: Writer, codec: Codec<T>, value: T): void {
+  if (codec.kind === "fixed") writer.fixed(codec, value);
+  else codec.write(writer, value);
+}
+
+/** Decodes one value that fills `bytes`; bytes after a value of known size are ignored, as the kernel does. */
+export function decode<T>(codec: Codec<T>, bytes: Uint8Array): T {
+  if (codec.kind === "blob") return codec.read(bytes);
+  if (bytes.length >= codec.size) return codec.get(viewOf(bytes), 0);
+  throw new RangeError(`Cannot decode: ${bytes.length} bytes (${codec.size} are wanted)`);
+}
+
+type Get<T> = (view: DataView, at: number) => T;
+type Put<T> = (view: DataView, at: number, value: T) => void;
+
+function integer(size: number, low: number, high: number, get: Get<number>, put: Put<number>): Fixed<number> {
+  const checked: Put<number> = (view, at, value) => {
+    if (!Number.isInteger(value) || value < low || value > high) {
+      throw new RangeError(`Cannot encode ${String(value)} (an integer from ${low} to ${high} is wanted)`);
+    }
+    put(view, at, value);
+  };
+  return { kind: "fixed", size, get, put: checked };
+}
+
+function bigint(get: Get<bigint>, put: Put<bigint>): Fixed<bigint> {
+  const checked: Put<bigint> = (view, at, value) => {
+    if (value !== BigInt.asUintN(64, value)) throw new RangeError(`Cannot encode ${value} (0 to 2^64-1 is wanted)`);
+    put(view, at, value);
+  };
+  return { kind: "fixed", size: 8, get, put: checked };
+}
+
+const U8 = 0xff, U16 = 0xffff, U32 = 0xffff_ffff;
+const host = LITTLE_ENDIAN;
+
+export const u8 = integer(1, 0, U8, (v, at) => v.getUint8(at), (v, at, x) => v.setUint8(at, x));
+export const u16 = integer(2, 0, U16, (v, at) => v.getUint16(at, host), (v, at, x) => v.setUint16(at, x, host));
+export const u32 = integer(4, 0, U32, (v, at) => v.getUint32(at, host), (v, at, x) => v.setUint32(at, x, host));
+export const s32 = integer(4, -0x8000_0000, 0x7fff_ffff, (v, at) => v.getInt32(at, host), (v, at, x) => v.setInt32(at, x, host));
+export const u64 = bigint((v, at) => v.getBigUint64(at, host), (v, at, x) => v.setBigUint64(at, x, host));
+export const be16 = integer(2, 0, U16, (v, at) => v.getUint16(at, false), (v, at, x) => v.setUint16(at, x, false));
+export const be32 = integer(4, 0, U32, (v, at) => v.getUint32(at, false), (v, at, x) => v.setUint32(at, x, false));
+export const be64 = bigint((v, at) => v.getBigUint64(at, false), (v, at, x) => v.setBigUint64(at, x, false));
+
+/** Bytes that C puts between two fields, or that nobody reads. */
+export const pad = (size: number): Fixed<undefined> => ({ kind: "fixed", size, get: () => undefined, put: () => {} });
+
+export const bytes: Blob<Uint8Array> = {
+  kind: "blob",
+  nested: false,
+  read: (raw) => raw.slice(),
+  write: (writer, value) => writer.raw(value),
+};
+
+/** An attribute that is there or not: its presence is the value. */
+export const flag: Blob<true> = { kind: "blob", nested: false, read: () => true, write: () => {} };
+
+/** Text with a zero byte at its end (NLA_NUL_STRING). The kernel may leave the zero out (NLA_STRING). */
+export const cstring: Blob<string> = {
+  kind: "blob",
+  nested: false,
+  read: (raw) => {
+    const end = raw.indexOf(0);
+    return new TextDecoder().decode(end < 0 ? raw : raw.subarray(0, end));
+  },
+  write: (writer, value) => {
+    if (value.includes("\0")) throw new RangeError(`Cannot encode ${JSON.stringify(value)} (no zero byte is wanted)`);
+    writer.raw(new TextEncoder().encode(`${value}\0`));
+  },
+};
+
+type Fields = Record<string, Fixed<unknown>>;
+type Scalar = Fixed<undefined> | Fixed<number> | Fixed<bigint>;
+/** The fields that carry a value: padding has none. */
+export type Shape<F> = {
+  [K in keyof F as Value<F[K]> extends undefined ? never : K]: Value<F[K]>;
+};
+export interface Struct<F> extends Fixed<Partial<Shape<F>>> {
+  fields: F;
+  decode(raw: Uint8Array): Shape<F>;
+}
+
+/** A C struct: its fields in order, with pad() where C pads. A field left out is zero. */
+export function struct<const F extends Record<string, Scalar>>(fields: F): Struct<F> {
+  const entries = Object.entries(fields as Fields);
+  const size = entries.reduce((sum, [, codec]) => sum + codec.size, 0);
+  const get = (view: DataView, at: number) => {
+    const out: Record<string, unknown> = {};
+    let place = at;
+    for (const [name, codec] of entries) {
+      const value = codec.get(view, place);
+      if (value !== undefined) out[name] = value;
+      place += codec.size;
+    }
+    return out as Partial<Shape<F>> & Shape<F>;
+  };
+  const put = (view: DataView, at: number, value: Partial<Shape<F>>): void => {
+    const given = value as Record<string, unknown>;
+    let place = at;
+    for (const [name, codec] of entries) {
+      if (given[name] !== undefined) codec.put(view, place, given[name]);
+      place += codec.size;
+    }
+  };
+  const decode = (raw: Uint8Array): Shape<F> => {
+    if (raw.length >= size) return get(viewOf(raw), 0);
+    throw new RangeError(`Cannot decode struct ${Object.keys(fields).join(" ")}: ${raw.length} bytes (${size} are wanted)`);
+  };
+  return { kind: "fixed", size, fields, get, put, decode };
+}
