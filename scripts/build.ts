@@ -1,0 +1,130 @@
+/**
+ * The one binary: everything Vethwork is, in one file that a node needs nothing else for.
+ *
+ *   dist/vethwork            the binary
+ *   dist/cni-bin/bridge   -> ../vethwork     one link per CNI type, because a runtime calls a plugin by its type
+ *   dist/cni-bin/…           and the binary looks at the name it was called by
+ *
+ * `--test` builds a second one into dist/test with VETHWORK_FAULTS on: it can be told to die at the n-th kernel call,
+ * which nobody wants in a program that root runs on a node.
+ *
+ * A container runtime may be executing the file while it is replaced. So it is written under another name and renamed:
+ * who runs the old one keeps the old one. Says what it did on stderr.
+ */
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync } from "node:fs";
+import { renameSync, rmSync, statSync, symlinkSync, utimesSync } from "node:fs";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+
+const root = join(import.meta.dir, "..");
+
+/** What a build wants to know. */
+export interface BuildOptions {
+  /** With the fault points, into dist/test. */
+  readonly test: boolean;
+  /** Even when nothing is newer than the binary. */
+  readonly force: boolean;
+}
+
+/** Builds the binary and its links if a source is newer; returns the binary's path. Throws CommandFailed. */
+export async function build(options: BuildOptions): Promise<string> {
+  const folder = join(root, "dist", options.test ? "test" : "");
+  const binary = join(folder, "vethwork");
+  if (!options.force && isCurrent(binary) && existsSync(join(folder, "cni-bin"))) return binary;
+
+  const begun = new Date();
+  const work = join(folder, `.build-${process.pid}`);
+  mkdirSync(work, { recursive: true });
+  try {
+    compile(join(work, "vethwork"), work, options.test);
+    linkTypes(join(work, "cni-bin"), await pluginTypes());
+    utimesSync(join(work, "vethwork"), begun, begun); // what is edited from here on is newer than the binary
+    renameSync(join(work, "vethwork"), binary);
+    replaceLinks(join(work, "cni-bin"), join(folder, "cni-bin"));
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  const megabytes = (statSync(binary).size / 1e6).toFixed(1);
+  const seconds = ((Date.now() - begun.getTime()) / 1000).toFixed(1);
+  console.error(`built ${relative(root, binary)}: ${megabytes} MB in ${seconds} s`);
+  return binary;
+}
+
+/** bun build ended with something else than 0; what it said is on stderr already. */
+export class CommandFailed extends Error {
+  override readonly name = "CommandFailed";
+}
+
+/** The binary is younger than every file it could be made of, and than every folder: a deleted file is a change too. */
+function isCurrent(binary: string): boolean {
+  if (!existsSync(binary)) return false;
+  const built = statSync(binary).mtimeMs;
+  const sources = ["packages", "scripts/build.ts", "package-lock.json", "node_modules/bun/package.json"];
+  return sources.every((source) => newest(join(root, source)) <= built);
+}
+
+function newest(path: string): number {
+  const entry = lstatSync(path, { throwIfNoEntry: false });
+  if (entry === undefined) return 0;
+  if (!entry.isDirectory()) return path.endsWith(".test.ts") ? 0 : entry.mtimeMs;
+  const inside = readdirSync(path)
+    .filter((name) => name !== "node_modules" && name !== "dist")
+    .map((name) => newest(join(path, name)));
+  return Math.max(entry.mtimeMs, ...inside);
+}
+
+/**
+ * Bytecode saves parsing at every start, and a plugin starts for every pod. Without the two `--no-compile-autoload-…`
+ * the binary would read .env and bunfig.toml of whatever folder root happens to call it in.
+ */
+function compile(outfile: string, cwd: string, test: boolean): void {
+  const done = Bun.spawnSync({
+    cmd: [
+      process.execPath, "build", "--compile", "--minify", "--bytecode",
+      "--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig",
+      "--define", `VETHWORK_FAULTS=${test}`,
+      join(root, "packages/cli/main.ts"), "--outfile", outfile,
+    ],
+    cwd, // bun leaves its half-written file here when it is killed
+    stdin: "ignore", stdout: "pipe", stderr: "pipe",
+  });
+  if (done.exitCode === 0) return chmodSync(outfile, 0o755);
+  console.error(`${done.stdout}${done.stderr}`);
+  throw new CommandFailed(`Cannot build packages/cli/main.ts: bun build ended with ${done.exitCode ?? done.signalCode}`);
+}
+
+/** The names the binary answers to; imported late, because a fresh clone has no registry to import until it is built. */
+async function pluginTypes(): Promise<readonly string[]> {
+  const registry: unknown = await import(join(root, "packages/plugins/registry.ts"));
+  const types = typeof registry === "object" && registry !== null && "types" in registry ? registry.types : undefined;
+  if (!Array.isArray(types)) throw new TypeError("Cannot link the plugins: packages/plugins/registry.ts exports no list `types`");
+  return types.map(String);
+}
+
+function linkTypes(folder: string, types: readonly string[]): void {
+  mkdirSync(folder);
+  for (const type of types) symlinkSync("../vethwork", join(folder, type));
+}
+
+/** Link by link, so that no moment is without a plugin; then those of types that are no more. */
+function replaceLinks(from: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  const wanted = readdirSync(from);
+  for (const type of wanted) if (linkOf(join(to, type)) !== "../vethwork") renameSync(join(from, type), join(to, type));
+  for (const old of readdirSync(to)) if (!wanted.includes(old)) rmSync(join(to, old));
+}
+
+function linkOf(path: string): string | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(path) : undefined;
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { test: { type: "boolean" }, force: { type: "boolean" } } });
+  try {
+    await build({ test: values.test ?? false, force: values.force ?? false });
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    console.error(error.message);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Unpacks one package of a newer Debian suite into a folder, and leaves the system as it is.
+#
+#   scripts/debian-newer.sh SUITE PACKAGE DIR      (for example: sid containernetworking-plugins /some/folder)
+#
+# A comparison is only fair with the newest release of a peer, and a stable Debian does not carry it. Statically linked
+# programs of a newer suite run where they are unpacked. apt gets a source list, lists and a cache of its own, below
+# .cache/debian/SUITE; the archive's address comes from the machine's own sources and is written down nowhere.
+# Prints the version it unpacked on stdout; DIR/.version keeps it. Ends with 1, and DIR as it was, when it cannot.
+set -euo pipefail
+root=$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd)
+
+fail() {
+  printf 'debian-newer: %s\n' "$*" >&2
+  exit 1
+}
+
+(($# == 3)) || fail "usage: scripts/debian-newer.sh SUITE PACKAGE DIR"
+suite=$1 package=$2 target=$3
+command -v apt-get >/dev/null || fail "no apt-get: this is no Debian"
+
+state=$root/.cache/debian/$suite
+mkdir -p -- "$state/lists/partial" "$state/cache/archives/partial" "$(dirname -- "$target")"
+exec 9>"$state/lock"
+flock 9
+
+# The main archive, not the security one: the one whose release calls itself just "Debian".
+# shellcheck disable=SC2016 # $(LABEL) and $(REPO_URI) are apt's placeholders
+archive=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+  sed -n 's/^Debian \(.*\)$/\1/p' | head -n 1)
+[[ -n $archive ]] || fail "apt knows no Debian archive on this machine (run apt-get update first)"
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+signed=
+[[ -e $keyring ]] && signed="[signed-by=$keyring] "
+printf 'deb %s%s %s main\n' "$signed" "$archive" "$suite" >"$state/sources.list"
+
+own_apt() {
+  apt-get --quiet=2 \
+    -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=- \
+    -o Dir::State::lists="$state/lists" -o Dir::Cache="$state/cache" \
+    -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::Languages=none \
+    -o Debug::NoLocking=1 "$@" </dev/null >&2
+}
+
+if [[ -z $(find "$state/lists" -maxdepth 1 -name '*Packages*' -mtime -1 -print -quit) ]]; then
+  own_apt update || fail "cannot read the package list of $suite"
+fi
+
+work=$(mktemp -d -- "$target.XXXXXX")
+trap 'rm -rf -- "$work"' EXIT
+(cd -- "$work" && own_apt download "$package") || fail "$suite has no package $package that can be fetched"
+deb=$(find "$work" -maxdepth 1 -name '*.deb' -print -quit)
+version=$(dpkg-deb --field "$deb" Version)
+dpkg-deb --extract "$deb" "$work/tree"
+printf '%s (%s)\n' "$version" "$suite" >"$work/tree/.version"
+chmod 755 "$work/tree"
+rm -rf -- "$target"
+mv -- "$work/tree" "$target"
+cat -- "$target/.version"

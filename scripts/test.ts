@@ -1,0 +1,165 @@
+/**
+ * npm test: the unit, kernel and conformance rings, one test file after the other, and what came of them.
+ *
+ *   bun scripts/test.ts [--e2e] [PATTERN…]
+ *
+ * A pattern picks files whose path contains it; one that fits no path picks tests by name, as a regular expression.
+ * The last line is always `N passed, N failed, N skipped`, and the exit code is 0 only when something ran and nothing
+ * failed. Tests of packages/cni run a second time, on Node, for which that package is made as well.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { build, CommandFailed } from "./build.ts";
+import type { Outcome } from "./junit.ts";
+import { Runner, type TestProgram } from "./runner.ts";
+
+const root = join(import.meta.dir, "..");
+const rings = ["packages", "scripts", "bench", "tests/house", "tests/conformance"];
+
+/** Long enough for a container runtime on a busy machine; a hang is found by the file's own limit anyway. */
+const testLimitMs = 60_000;
+const fileLimitMs = 600_000;
+
+const { values: flags, positionals: patterns } = parseArgs({
+  allowPositionals: true,
+  options: { e2e: { type: "boolean", default: false } },
+});
+
+const runner = new Runner();
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+  process.on(signal, () => {
+    runner[Symbol.dispose]();
+    console.error(`stopped by ${signal}`);
+    process.exit(code);
+  });
+}
+process.exitCode = await main().finally(() => runner[Symbol.dispose]());
+
+async function main(): Promise<number> {
+  const found = testFiles();
+  if (flags.e2e && found.length === 0) {
+    console.log("tests/e2e holds no test yet\n0 passed, 0 failed, 0 skipped");
+    return 0;
+  }
+  const programs = choose(found);
+  const begun = performance.now();
+  const outcomes = [...await buildOutcomes()];
+  if (!runner.isolated) console.log("not in a room of its own (needs root): kernel tests will skip");
+  for (const program of programs) outcomes.push(...await runAndTell(program));
+  console.log(`${programs.length} test programs in ${seconds(performance.now() - begun)}`);
+  return summary(outcomes);
+}
+
+/** A binary that does not build is a failure among the others: the tests that do not need it still say what they know. */
+async function buildOutcomes(): Promise<Outcome[]> {
+  if (!existsSync(join(root, "packages/cli/main.ts"))) return [];
+  try {
+    await build({ test: false, force: false });
+    await build({ test: true, force: false });
+    return [];
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    return [{ verdict: "failed", title: "npm run build", file: "scripts/build.ts", line: 0, why: error.message }];
+  }
+}
+
+function testFiles(): string[] {
+  const folders = flags.e2e ? ["tests/e2e"] : rings;
+  return folders.flatMap((folder) =>
+    [...new Bun.Glob(`${folder}/**/*.test.ts`).scanSync({ cwd: root, onlyFiles: true })]
+      .filter((path) => !/(?:^|\/)(?:node_modules|dist)\//.test(path))
+      .filter((path) => !runsOnNodeOnly(path))
+      .sort());
+}
+
+/** Tests that import node:test are Node's; bun runs those of its own tests alone. */
+function runsOnNodeOnly(path: string): boolean {
+  return /^import .* from "node:test";/m.test(readFileSync(join(root, path), "utf8"));
+}
+
+function choose(files: readonly string[]): TestProgram[] {
+  const picked = files.filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)));
+  if (picked.length === 0 && patterns.length > 0) return files.map((file) => bunTest(file, patterns.join("|")));
+  const node = patterns.length === 0 && !flags.e2e ? nodePrograms() : [];
+  return [...picked.map((file) => bunTest(file, "")), ...node];
+}
+
+function bunTest(file: string, namePattern: string): TestProgram {
+  const byName = namePattern === "" ? [] : ["--test-name-pattern", namePattern, "--pass-with-no-tests"];
+  return {
+    name: file,
+    command: (report) => ({
+      cmd: [
+        process.execPath, "test", "--no-orphans", `--timeout=${testLimitMs}`, ...byName,
+        "--reporter=junit", `--reporter-outfile=${report}`, `./${file}`,
+      ],
+    }),
+    cwd: root,
+    limitMs: fileLimitMs,
+    mayBeEmpty: namePattern !== "",
+  };
+}
+
+/** Packages with a script `test:node` promise to run on Node; NODE_OPTIONS asks its runner for the same report. */
+function nodePrograms(): TestProgram[] {
+  const manifest: unknown = JSON.parse(readFileSync(join(root, "packages/cni/package.json"), "utf8"));
+  const scripts = typeof manifest === "object" && manifest !== null && "scripts" in manifest ? manifest.scripts : undefined;
+  if (typeof scripts !== "object" || scripts === null || !("test:node" in scripts)) return [];
+  return [{
+    name: "packages/cni on Node",
+    command: (report) => ({
+      cmd: ["npm", "run", "--silent", "test:node"],
+      env: { NODE_OPTIONS: `--test-reporter=junit --test-reporter-destination=${report}` },
+    }),
+    cwd: join(root, "packages/cni"),
+    limitMs: fileLimitMs,
+    mayBeEmpty: false,
+  }];
+}
+
+async function runAndTell(program: TestProgram): Promise<readonly Outcome[]> {
+  process.stdout.write(`${program.name} … `);
+  const ran = await runner.run(program);
+  const outcomes = program.mayBeEmpty ? ran.outcomes.filter(wasPicked) : ran.outcomes;
+  const { passed, failed, skipped } = count(outcomes);
+  const parts = [`${passed} passed`, failed > 0 ? `${failed} FAILED` : "", skipped > 0 ? `${skipped} skipped` : ""];
+  console.log(`${parts.filter((part) => part !== "").join(", ")} (${seconds(ran.ms)})`);
+  if (failed > 0) console.log(ran.output.trimEnd().replace(/^/gm, "  | "));
+  return outcomes.map((outcome) => ({ ...outcome, file: outcome.file === "" ? program.name : outcome.file }));
+}
+
+/** bun reports the tests that a name pattern leaves out as skipped, too. */
+function wasPicked(outcome: Outcome): boolean {
+  return outcome.verdict !== "skipped" || patterns.some((pattern) => new RegExp(pattern).test(outcome.title.replaceAll(" > ", " ")));
+}
+
+function summary(outcomes: readonly Outcome[]): number {
+  const { passed, failed, skipped } = count(outcomes);
+  const of = (verdict: Outcome["verdict"]) => outcomes.filter((outcome) => outcome.verdict === verdict);
+  if (skipped > 0) console.log(`\nSkipped:\n${of("skipped").map((o) => `  ${place(o)}  ${o.title}${unexplained(o)}`).join("\n")}`);
+  if (failed > 0) console.log(`\nFailed:\n${of("failed").map((o) => `  ${place(o)}  ${o.title}: ${o.why}`).join("\n")}`);
+  if (passed + failed === 0) console.log("\nNo test ran");
+  console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+  return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+function unexplained(outcome: Outcome): string {
+  if (outcome.why === "") return "  (no reason given)";
+  return outcome.title.includes(outcome.why) ? "" : `  (${outcome.why})`;
+}
+
+function place(outcome: Outcome): string {
+  const file = outcome.file.startsWith(`${root}/`) ? outcome.file.slice(root.length + 1) : outcome.file;
+  return outcome.line > 0 ? `${file}:${outcome.line}` : file;
+}
+
+function count(outcomes: readonly Outcome[]): Record<Outcome["verdict"], number> {
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  for (const { verdict } of outcomes) total[verdict] += 1;
+  return total;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
