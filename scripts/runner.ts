@@ -104,7 +104,7 @@ function read(path: string): string {
 
 /** A list of extra certificates costs every process that starts some milliseconds, and no test speaks TLS. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  const { NODE_EXTRA_CA_CERTS: _, ...rest } = process.env;
+  const { NODE_EXTRA_CA_CERTS: _extra, ...rest } = process.env;
   return rest;
 }
 

@@ -91,7 +91,7 @@ function bunTest(file: string, namePattern: string): TestProgram {
     name: file,
     command: (report) => ({
       cmd: [
-        process.execPath, "test", "--no-orphans", `--timeout=${testLimitMs}`, ...byName,
+        process.execPath, "test", `--timeout=${testLimitMs}`, ...byName,
         "--reporter=junit", `--reporter-outfile=${report}`, `./${file}`,
       ],
     }),
