@@ -5,7 +5,8 @@
  * whole or not there (temporary name, then rename), and a lock says who holds it instead of waiting for ever.
  */
 import * as fs from "node:fs";
-import { ignore, isErrno, unless } from "./errors.ts";
+import { dirname } from "node:path";
+import { isErrno, unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
 import { flock } from "./libc.ts";
 import { LOCK } from "./uapi/socket.ts";
@@ -71,36 +72,45 @@ export interface LockOptions {
 
 /**
  * Holds an exclusive lock until it is disposed of; the kernel lets go of it when the process dies.
+ * The file and its folder are made where they are missing, and may be deleted by whoever holds the lock.
  * Throws RangeError naming the holder's process id where the time is up.
  */
 export function lockFile({ path, timeoutMs }: LockOptions): Disposable {
-  kernelCall(`open ${path}`);
-  const fd = fs.openSync(path, "a+", 0o600);
-  try {
-    waitForLock(fd, { path, timeoutMs });
-    fs.ftruncateSync(fd);
-    fs.writeSync(fd, `${process.pid}\n`);
-  } catch (error) {
-    fs.closeSync(fd);
-    throw error;
-  }
-  return { [Symbol.dispose]: () => fs.closeSync(fd) };
-}
-
-function waitForLock(fd: number, { path, timeoutMs }: LockOptions): void {
   const deadline = performance.now() + timeoutMs;
   for (let pauseMs = 0.2; ; pauseMs = Math.min(pauseMs * 2, 20)) {
-    try {
-      flock(fd, LOCK.EX | LOCK.NB);
-      return;
-    } catch (error) {
-      if (!isErrno(error, "EAGAIN", "EWOULDBLOCK")) throw error;
-      ignore(error, "another process holds the lock; it is asked for again until the time is up");
-    }
+    const fd = tryLock(path);
+    if (fd !== undefined) return { [Symbol.dispose]: () => fs.closeSync(fd) };
     if (performance.now() >= deadline) {
       const holder = findText(path)?.trim() ?? "";
       throw new RangeError(`Cannot lock "${path}": process ${holder || "unknown"} holds it (waited ${timeoutMs} ms)`);
     }
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
   }
+}
+
+/** The lock's file descriptor; undefined where another holds it, or deleted the file before we had it. */
+function tryLock(path: string): number | undefined {
+  ensureFolder(dirname(path));
+  kernelCall(`open ${path}`);
+  const fd = unless(ABSENT, () => fs.openSync(path, "a+", 0o600)); // the folder may be gone again
+  if (fd === undefined) return undefined;
+  try {
+    flock(fd, LOCK.EX | LOCK.NB);
+    if (isStillAt(path, fd)) {
+      fs.ftruncateSync(fd);
+      fs.writeSync(fd, `${process.pid}\n`);
+      return fd;
+    }
+  } catch (error) {
+    fs.closeSync(fd);
+    if (isErrno(error, "EAGAIN", "EWOULDBLOCK")) return undefined;
+    throw error;
+  }
+  fs.closeSync(fd);
+  return undefined;
+}
+
+function isStillAt(path: string, fd: number): boolean {
+  const [ours, there] = [fs.fstatSync(fd, { bigint: true }), unless(ABSENT, () => fs.statSync(path, { bigint: true }))];
+  return there !== undefined && there.ino === ours.ino && there.dev === ours.dev;
 }

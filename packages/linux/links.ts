@@ -70,8 +70,9 @@ export interface LinkChanges {
 export interface Links {
   /** Fails with EEXIST where the name is taken, here or, of a peer, there. */
   add(link: NewLink): void;
-  get(name: string): Link;
-  find(name: string): Link | undefined;
+  /** By name, or by index. */
+  get(which: string | number): Link;
+  find(which: string | number): Link | undefined;
   list(): Link[];
   set(link: Link, changes: LinkChanges): void;
   /** True if it was there. Of a veth pair both ends go. */
@@ -82,11 +83,10 @@ type Message = Value<typeof linkMessage>;
 
 /** @param rtnl the socket of the namespace whose links are meant, opened when first used */
 export function createLinks(rtnl: () => NetlinkSocket): Links {
-  const get = (name: string): Link =>
-    rtnl().get(
-      { what: `get link "${name}"`, type: RTM.GETLINK, codec: linkMessage, value: { attrs: { IFNAME: name } } },
-      linkFrom,
-    );
+  const get = (which: string | number): Link => {
+    const value = typeof which === "string" ? { attrs: { IFNAME: which } } : { ifi_index: which };
+    return rtnl().get({ what: `get link "${which}"`, type: RTM.GETLINK, codec: linkMessage, value }, linkFrom);
+  };
   const set = (what: string, value: Message): void =>
     rtnl().request({ what, type: RTM.SETLINK, codec: linkMessage, value });
   return {
@@ -99,7 +99,7 @@ export function createLinks(rtnl: () => NetlinkSocket): Links {
         value: newLink(link),
       }),
     get,
-    find: (name) => unless(["ENODEV"], () => get(name)),
+    find: (which) => unless(["ENODEV"], () => get(which)),
     list: () => rtnl().dump({ what: "list links", type: RTM.GETLINK, codec: linkMessage, value: {} }, linkFrom),
     set: (link, changes) => messagesFor(link, changes).forEach((value) => set(`set link "${link.name}"`, value)),
     delete: (name) => {

@@ -54,27 +54,83 @@ const DUMPS = 5;
 
 /** Opens a socket in the calling thread's network namespace. `protocol` is NETLINK.ROUTE or NETLINK.NETFILTER. */
 export function openNetlink(protocol: number): NetlinkSocket {
+  const wire = openWire(protocol);
+  return {
+    request: (one) => {
+      const [sent] = wire.send([one], () => NLM_F.ACK);
+      for (const answer of wire.answersTo(sent)) {
+        if (answer.type !== NLMSG.ERROR) continue;
+        throwIfError(answer, one, sent);
+        return;
+      }
+    },
+    get: (one, decode) => {
+      const [sent] = wire.send([one], () => 0);
+      for (const answer of wire.answersTo(sent)) {
+        if (answer.type !== NLMSG.ERROR) return decode(answer.body);
+        throwIfError(answer, one, sent);
+      }
+      throw new KernelError(`Cannot ${one.what}`, "ENODATA");
+    },
+    dump: (one, decode) => {
+      for (let tries = 0; tries < DUMPS; tries++) {
+        const found = dumpOnce(wire, one, decode);
+        if (found) return found;
+      }
+      throw new KernelError(`Cannot ${one.what}`, "EINTR", { reason: `it changed during each of ${DUMPS} dumps` });
+    },
+    batch: (requests) => {
+      const last = requests.length - 2; // the operation before the batch's end
+      const sent = wire.send(requests, (index) => (index === last ? NLM_F.ACK : 0));
+      for (const answer of wire.receive()) {
+        const index = sent.findIndex(({ sequence }) => sequence === answer.sequence);
+        const culprit = requests[index];
+        if (!culprit || answer.type !== NLMSG.ERROR) continue;
+        throwIfError(answer, culprit, sent[index]);
+        if (index === last) return;
+      }
+    },
+    [Symbol.dispose]: wire.close,
+  };
+}
+
+/** Asks once; undefined where the kernel says that things changed while it told them. */
+function dumpOnce<T, R>(wire: Wire, one: Request<T>, decode: (body: Uint8Array) => R): R[] | undefined {
+  const [sent] = wire.send([one], () => NLM_F.DUMP);
+  const found: R[] = [];
+  let interrupted = false;
+  for (const answer of wire.answersTo(sent)) {
+    if ((answer.flags & NLM_F.DUMP_INTR) !== 0) interrupted = true;
+    if (answer.type === NLMSG.ERROR || answer.type === NLMSG.DONE) {
+      throwIfError(answer, one, sent); // DONE carries an errno in the same place
+      break;
+    }
+    found.push(decode(answer.body));
+  }
+  return interrupted ? undefined : found;
+}
+
+/** A request as it went out. */
+interface Sent {
+  sequence: number;
+  bytes: Uint8Array;
+}
+
+/** The socket itself: messages out, messages in. */
+interface Wire {
+  send(requests: readonly Request<unknown>[], flagsOf: (index: number) => number): Sent[];
+  receive(): Generator<Answer>;
+  answersTo(sent: Sent | undefined): Generator<Answer>;
+  close(): void;
+}
+
+function openWire(protocol: number): Wire {
   const fd = socket(AF.NETLINK, SOCK.RAW, protocol);
   setSocketOption(fd, SOL.NETLINK, NETLINK.CAP_ACK, 1);
   setSocketOption(fd, SOL.NETLINK, NETLINK.EXT_ACK, 1);
   if (protocol === NETLINK.ROUTE) setSocketOption(fd, SOL.NETLINK, NETLINK.GET_STRICT_CHK, 1);
   let sequence = 0;
   const into = new Uint8Array(RECEIVE);
-
-  const sendAll = (requests: readonly Request<unknown>[], flagsOf: (index: number) => number): Uint8Array[] => {
-    const writer = createWriter();
-    const places = requests.map((request, index) => {
-      const at = writer.length();
-      putMessage(writer, request, { flags: NLM_F.REQUEST | (request.flags ?? 0) | flagsOf(index), sequence: ++sequence });
-      return at;
-    });
-    const bytes = writer.bytes();
-    kernelCall(requests.map(({ what }) => what).join("; "));
-    if (bytes.length > LARGE) setSocketOption(fd, SOL.SOCKET, SO.SNDBUFFORCE, bytes.length * 2);
-    send(fd, bytes);
-    return places.map((at, index) => bytes.subarray(at, places[index + 1] ?? bytes.length));
-  };
-
   const receive = function* (): Generator<Answer> {
     for (;;) {
       const length = recv(fd, into, MSG.DONTWAIT | MSG.TRUNC);
@@ -82,67 +138,28 @@ export function openNetlink(protocol: number): NetlinkSocket {
       yield* answersIn(into.subarray(0, length));
     }
   };
-
-  const request = <T>(one: Request<T>): void => {
-    const first = sequence + 1;
-    const [sent] = sendAll([one], () => NLM_F.ACK);
-    for (const answer of receive()) {
-      if (answer.sequence !== first || answer.type !== NLMSG.ERROR) continue;
-      throwIfError(answer, one, sent);
-      return;
-    }
+  return {
+    send: (requests, flagsOf) => {
+      const writer = createWriter();
+      const places = requests.map((request, index) => {
+        const at = writer.length();
+        const flags = NLM_F.REQUEST | (request.flags ?? 0) | flagsOf(index);
+        putMessage(writer, request, { flags, sequence: ++sequence });
+        return { at, sequence };
+      });
+      const bytes = writer.bytes();
+      kernelCall(requests.map(({ what }) => what).join("; "));
+      if (bytes.length > LARGE) setSocketOption(fd, SOL.SOCKET, SO.SNDBUFFORCE, bytes.length * 2);
+      send(fd, bytes);
+      const end = (index: number): number => places[index + 1]?.at ?? bytes.length;
+      return places.map((place, index) => ({ sequence: place.sequence, bytes: bytes.subarray(place.at, end(index)) }));
+    },
+    receive,
+    answersTo: function* (sent) {
+      for (const answer of receive()) if (answer.sequence === sent?.sequence) yield answer;
+    },
+    close: () => closeSync(fd),
   };
-
-  const get = <T, R>(one: Request<T>, decode: (body: Uint8Array) => R): R => {
-    const first = sequence + 1;
-    const [sent] = sendAll([one], () => 0);
-    for (const answer of receive()) {
-      if (answer.sequence !== first) continue;
-      if (answer.type === NLMSG.ERROR) throwIfError(answer, one, sent);
-      else return decode(answer.body);
-    }
-    throw new KernelError(`Cannot ${one.what}`, "ENODATA");
-  };
-
-  const dumpOnce = <T, R>(one: Request<T>, decode: (body: Uint8Array) => R): R[] | undefined => {
-    const first = sequence + 1;
-    const [sent] = sendAll([one], () => NLM_F.DUMP);
-    const found: R[] = [];
-    let interrupted = false;
-    for (const answer of receive()) {
-      if (answer.sequence !== first) continue;
-      if ((answer.flags & NLM_F.DUMP_INTR) !== 0) interrupted = true;
-      if (answer.type === NLMSG.ERROR || answer.type === NLMSG.DONE) {
-        throwIfError(answer, one, sent); // DONE carries an errno in the same place
-        break;
-      }
-      found.push(decode(answer.body));
-    }
-    return interrupted ? undefined : found;
-  };
-
-  const dump = <T, R>(one: Request<T>, decode: (body: Uint8Array) => R): R[] => {
-    for (let tries = 0; tries < DUMPS; tries++) {
-      const found = dumpOnce(one, decode);
-      if (found) return found;
-    }
-    throw new KernelError(`Cannot ${one.what}`, "EINTR", { reason: `it changed during each of ${DUMPS} dumps` });
-  };
-
-  const batch = (requests: readonly Request<unknown>[]): void => {
-    const first = sequence + 1;
-    const last = requests.length - 2; // the operation before the batch's end
-    const sent = sendAll(requests, (index) => (index === last ? NLM_F.ACK : 0));
-    for (const answer of receive()) {
-      const index = answer.sequence - first;
-      const culprit = requests[index];
-      if (!culprit || answer.type !== NLMSG.ERROR) continue;
-      throwIfError(answer, culprit, sent[index]);
-      if (index === last) return;
-    }
-  };
-
-  return { request, get, dump, batch, [Symbol.dispose]: () => closeSync(fd) };
 }
 
 function putMessage<T>(writer: Writer, { type, codec, value }: Request<T>, header: { flags: number; sequence: number }): void {
@@ -168,12 +185,12 @@ export function* answersIn(received: Uint8Array): Generator<Answer> {
   }
 }
 
-function throwIfError(answer: Answer, { what, codec }: Request<unknown>, sent: Uint8Array | undefined): void {
+function throwIfError(answer: Answer, { what, codec }: Request<unknown>, sent: Sent | undefined): void {
   const errno = answer.body.length >= 4 ? -s32.get(viewOf(answer.body), 0) : 0;
   if (errno === 0) return;
   const hasWords = (answer.flags & NLM_F.ACK_TLVS) !== 0 && answer.body.length > nlmsgerr.size;
   const { MSG: words, OFFS: offset } = hasWords && answer.type === NLMSG.ERROR ? acknowledgement.decode(answer.body).attrs : {};
-  const culprit = offset !== undefined && sent ? attributeAt(codec, sent.subarray(HEADER), offset - HEADER) : undefined;
+  const culprit = offset !== undefined && sent ? attributeAt(codec, sent.bytes.subarray(HEADER), offset - HEADER) : undefined;
   throw new KernelError(`Cannot ${what}`, errnoName(errno), {
     reason: strerror(errno),
     ...(words && { extack: words }),

@@ -3,7 +3,7 @@ import { unless } from "./errors.ts";
 import { afOf, bitsOf, cidrOf, familyOf, ipFrom, networkOf, sameCidr, type Cidr, type Family, type Ip } from "./ip.ts";
 import type { NetlinkSocket } from "./netlink.ts";
 import { NLM_F } from "./uapi/netlink.ts";
-import { RTM, RTN, RTNH_F, RTPROT, RT_SCOPE, RT_TABLE, route as routeMessage } from "./uapi/rtnetlink.ts";
+import { RTM, RTM_F, RTN, RTNH_F, RTPROT, RT_SCOPE, RT_TABLE, route as routeMessage } from "./uapi/rtnetlink.ts";
 import type { Value } from "./wire/codec.ts";
 
 export interface Route {
@@ -34,6 +34,8 @@ export interface Routes {
   list(filter?: { family?: Family; table?: number; protocol?: number; dst?: Cidr; link?: number }): Route[];
   /** What the kernel does with a packet to `ip`: the route that it takes; undefined where there is none. */
   find(ip: Ip): Route | undefined;
+  /** The entry of the table that decides on packets to `ip`, with its own prefix (RTM_F_FIB_MATCH). */
+  findEntry(ip: Ip): Route | undefined;
   /** True if it was there. */
   delete(route: Route): boolean;
 }
@@ -50,6 +52,11 @@ const TYPES = {
 export function createRoutes(rtnl: () => NetlinkSocket): Routes {
   const change = (what: string, how: { type: number; flags: number }, route: Route): void =>
     rtnl().request({ what: `${what} route to ${route.dst}`, ...how, codec: routeMessage, value: messageOf(route) });
+  const find = (ip: Ip, flags: number): Route | undefined => {
+    const value = { rtm_family: afOf(ip.family), rtm_dst_len: bitsOf(ip.family), rtm_flags: flags, attrs: { DST: ip.bytes } };
+    const request = { what: `find the route to ${ip}`, type: RTM.GETROUTE, codec: routeMessage, value };
+    return unless(["ENETUNREACH", "EHOSTUNREACH", "EINVAL", "EACCES"], () => rtnl().get(request, routeFrom));
+  };
   return {
     add: (route) => change("add", { type: RTM.NEWROUTE, flags: NLM_F.CREATE | NLM_F.EXCL }, route),
     ensure: (route) => change("set", { type: RTM.NEWROUTE, flags: NLM_F.CREATE | NLM_F.REPLACE }, route),
@@ -58,11 +65,8 @@ export function createRoutes(rtnl: () => NetlinkSocket): Routes {
       const lists = families.map((one) => dumpOf(rtnl(), { family: one, table, ...(protocol && { protocol }) }));
       return lists.flat().filter((route) => (!dst || sameCidr(route.dst, dst)) && (!link || route.link === link));
     },
-    find: (ip) => {
-      const value = { rtm_family: afOf(ip.family), rtm_dst_len: bitsOf(ip.family), attrs: { DST: ip.bytes } };
-      const request = { what: `find the route to ${ip}`, type: RTM.GETROUTE, codec: routeMessage, value };
-      return unless(["ENETUNREACH", "EHOSTUNREACH", "EINVAL", "EACCES"], () => rtnl().get(request, routeFrom));
-    },
+    find: (ip) => find(ip, 0),
+    findEntry: (ip) => find(ip, RTM_F.FIB_MATCH),
     delete: (route) =>
       unless(["ESRCH", "ENODEV"], () => (change("delete", { type: RTM.DELROUTE, flags: 0 }, route), true)) ?? false,
   };
