@@ -69,6 +69,8 @@ ip addr add 192.0.2.1/24 dev eth0
 ip addr add 2001:db8::1/64 dev eth0 nodad
 ip -n world addr add 192.0.2.254/24 dev eth0
 ip -n world addr add 2001:db8::fe/64 dev eth0 nodad
+# The machine on the other end is known: no waiting for duplicates of eth0's link-local address.
+echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad
 ip link set eth0 up
 ip -n world link set eth0 up
 ip route add default via 192.0.2.254
