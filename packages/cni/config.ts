@@ -91,7 +91,7 @@ export function object<const F extends Options>(options: F & Fitting<F>): Object
     get zero() { return readTable<Values>(table, {}, { prefix: "", onInvalid() {} }); },
     parse(value, where, mode) {
       if (!isObject(value)) throw invalidOption(where, value, "an object");
-      return readTable<Values>(table, value, { ...mode, prefix: `${where}.` });
+      return readTable<Values>(table, value, { ...mode, prefix: where && `${where}.` });
     },
   };
 }

@@ -92,7 +92,7 @@ export function checkNetworkName(name: string): CniError | undefined {
 /** An interface's name, by the kernel's rules (dev_valid_name): at most 15 bytes. Gives the error, code 4, or undefined. */
 export function checkInterfaceName(name: string): CniError | undefined {
   if (name === "") return refuse("interface name is empty");
-  if (Buffer.byteLength(name) > 15) return refuse("interface name is too long", "interface name should be less than 16 characters");
+  if (new TextEncoder().encode(name).length > 15) return refuse("interface name is too long", "interface name should be less than 16 characters");
   if (name === "." || name === "..") return refuse("interface name is . or ..");
   // White space as Unicode has it: what \s knows, plus NEL, minus the byte order mark.
   if (/[/:\u0085]|[^\S\ufeff]/.test(name)) return refuse("interface name contains / or : or whitespace characters");

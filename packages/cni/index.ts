@@ -10,13 +10,18 @@ export {
 export { checkContainerId, checkInterfaceName, checkNetworkName, splitPath, type Args, type Environment } from "./environment.ts";
 export { CniError, ErrorCode, messageOf, oneLine, toCniError, type ErrorObject } from "./errors.ts";
 export { encode, encodeSorted, find, isObject, parseJson, type JsonObject } from "./json.ts";
+export { confFiles, loadNetworkConf, networkConfFromFile, networkPluginConfFromFile } from "./load.ts";
+export {
+  injected, networkConfFromBytes, networkListFromPlugin, networkPluginConfFromBytes, type NetworkList, type PluginConfig,
+} from "./networks.ts";
+export { parseVersionInfo } from "./plugininfo.ts";
 export {
   boolean, cidr, cidrs, integer, invalidOption, ip, list, mac, oneOf, raw, record, string, stringList,
   type ParseMode, type Parser, type Range,
 } from "./parsers.ts";
 export type { Dns, Interface, IpConfig, Result, Route } from "./result.ts";
 export { convertResult, formatResult, parseResult, printResult, versionOfResult } from "./results.ts";
-export { runPlugin } from "./run.ts";
+export { runPlugin, type ProcessIo, type RunOptions } from "./run.ts";
 export {
   definePlugin, respond,
   type Attachment, type Context, type Plugin, type PluginDefinition, type PluginRequest, type PluginResponse,

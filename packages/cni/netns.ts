@@ -2,7 +2,7 @@
  * Which network namespace a path stands for. A namespace is an inode of the kernel's nsfs, and any file that it is bound to shows
  * that inode: two paths are one namespace when device and inode are the same.
  */
-import { statSync } from "node:fs";
+import { fs } from "./builtin.ts";
 import { CniError, ErrorCode } from "./errors.ts";
 
 const OWN = "/proc/self/ns/net";
@@ -22,7 +22,7 @@ export function isOwnNetns(path: string): boolean {
 
 function identity(path: string): string | undefined {
   try {
-    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+    const found = fs().statSync(path, { bigint: true, throwIfNoEntry: false });
     return found && `${found.dev}:${found.ino}`;
   } catch {
     // A loop of links, a folder without permission, a path with a zero byte: nothing that is a namespace we run in.
