@@ -16,6 +16,8 @@ export interface Subject {
   conf(cniVersion: string, subnet: string): object;
   /** Whether a host outside sees the node's address instead of the pod's. */
   masquerades: boolean;
+  /** Whether its GC finds what the runtime no longer knows. */
+  collects: boolean;
   /** What ADD says when the subnet has no free address. */
   exhausted: RegExp;
   /** What the machine lacks to run it; "" when nothing. */
@@ -32,6 +34,7 @@ const vethwork: Subject = {
   plugins: { vethwork: join(dist, "vethwork"), loopback },
   conf: (cniVersion, subnet) => ({ cniVersion, name: "mynet", type: "vethwork", network: "10.244.0.0/16", subnet }),
   masquerades: true,
+  collects: true,
   exhausted: /10\.244\.0\.0\/30/,
   lacks: missing({ files: { [join(dist, "vethwork")]: "npm run build", [loopback]: "containernetworking-plugins" } }),
 };
@@ -46,9 +49,18 @@ const ptp: Subject = {
     ipam: { type: "host-local", subnet, routes: [{ dst: "0.0.0.0/0" }] },
   }),
   masquerades: false,
+  collects: false,
   exhausted: /no IP addresses available in range set/,
   lacks: missing({ files: { [join(reference, "ptp")]: "containernetworking-plugins" } }),
 };
 
 /** The plugin under test. */
 export const subject: Subject = process.env["VETHWORK_CONFORMANCE_PLUGIN"] === "ptp" ? ptp : vethwork;
+
+/** The plugin under test as the only one of a configuration list, which is what libcni and podman read. */
+export function listOf(cniVersion: string, subnet: string): { cniVersion: string; name: string; plugins: object[] } {
+  const plugin = Object.fromEntries(
+    Object.entries(subject.conf(cniVersion, subnet)).filter(([key]) => key !== "cniVersion" && key !== "name"),
+  );
+  return { cniVersion, name: "mynet", plugins: [plugin] };
+}
