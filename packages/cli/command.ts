@@ -1,0 +1,43 @@
+/**
+ * The command: `vethwork <verb>`. Each verb is a file in commands/ that says what it does, what it takes, and does it.
+ */
+import { ignore } from "@vethwork/linux";
+import type { Command } from "./usage.ts";
+import { UsageError, printHelp } from "./usage.ts";
+import { completion } from "./commands/completion.ts";
+import { node } from "./commands/node.ts";
+import { plugins } from "./commands/plugins.ts";
+import { version } from "./version.ts";
+
+export const commands: readonly Command[] = [node, plugins, completion];
+
+/** Runs one command line; gives the exit code: 0 done, 1 it failed, 2 it was not understood. */
+export async function runCommand(args: readonly string[]): Promise<number> {
+  const [verb = "help", ...rest] = args;
+  if (verb === "--version" || verb === "version") {
+    process.stdout.write(`vethwork ${version}\n`);
+    return 0;
+  }
+  if (verb === "help" || verb === "--help" || verb === "-h") {
+    const about = commands.find(({ name }) => name === rest[0]);
+    process.stdout.write(about ? about.help : printHelp(commands));
+    return 0;
+  }
+  const command = commands.find(({ name }) => name === verb);
+  if (!command) {
+    process.stderr.write(`vethwork: there is no command "${verb}" (${commands.map(({ name }) => name).join(", ")})\n`);
+    return 2;
+  }
+  if (rest.includes("--help") || rest.includes("-h")) {
+    process.stdout.write(command.help);
+    return 0;
+  }
+  try {
+    return await command.run(rest);
+  } catch (error) {
+    process.stderr.write(`vethwork ${verb}: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (error instanceof Error && error.cause !== undefined) ignore(error.cause, "the message above tells it");
+    if (error instanceof UsageError) process.stderr.write(`Try: vethwork ${verb} --help\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}

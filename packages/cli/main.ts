@@ -1,0 +1,21 @@
+/**
+ * The one binary: a CNI plugin when a runtime calls it, a command when a person does.
+ *
+ * A runtime starts the file that is named like the configuration's `type` and sets CNI_COMMAND; each name is a link to
+ * this program. Start-up is what every pod waits for, so the command's own libraries load only in its branch.
+ */
+import { runPlugin } from "@vethwork/cni";
+import { findPlugin } from "@vethwork/plugins/registry.ts";
+import { version } from "./version.ts";
+
+const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
+const plugin = findPlugin(name);
+const isCommand = name === "vethwork" && (process.argv.length > 2 || process.env["CNI_COMMAND"] === undefined);
+
+if (plugin && !isCommand) {
+  runPlugin(plugin, { version });
+} else {
+  void import("./command.ts").then(async ({ runCommand }) => {
+    process.exitCode = await runCommand(process.argv.slice(2));
+  });
+}

@@ -1,0 +1,31 @@
+/**
+ * An attachment: one interface of one container, and how what was made for it on the host is found again.
+ *
+ * The host's end of the cable has a name made of the two ids, so that DEL finds it when the pod's namespace is gone,
+ * and an alias that says in words whose it is: `ip link` shows it, and GC reads it.
+ */
+import type { Link } from "@vethwork/linux";
+
+export interface Attached {
+  containerId: string;
+  ifname: string;
+}
+
+/** Fifteen characters, all that a link's name may have: "veth" and 44 bits of the ids' digest. */
+export function hostEndName({ containerId, ifname }: Attached): string {
+  return `veth${digestOf(`${containerId}/${ifname}`).slice(0, 11)}`;
+}
+
+/** The alias of a link that belongs to an attachment of `network`. The kernel keeps up to 255 bytes. */
+export function labelOf(network: string, { containerId, ifname }: Attached): string {
+  const id = containerId.length <= 128 ? containerId : digestOf(containerId);
+  return `${prefixOf(network)}${id}/${ifname}`;
+}
+
+/** True where the link's alias says that it belongs to `network`. */
+export const isOfNetwork = (network: string, { alias }: Link): boolean => alias.startsWith(prefixOf(network));
+
+/** The digest of a text, in hexadecimal. */
+export const digestOf = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
+
+const prefixOf = (network: string): string => `vethwork ${network.length <= 64 ? network : digestOf(network)} `;

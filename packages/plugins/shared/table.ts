@@ -1,0 +1,152 @@
+/**
+ * The rules of a network on its node: `table inet vethwork`.
+ *
+ *     set nodes4, nodes6        addresses of the other nodes; `vethwork node` fills them
+ *     chain masquerade-<name>   one for each network
+ *
+ * The way out: a packet that leaves the pod network gets the node's address, because the world has no route back to a
+ * pod's. Between pods, and between pods and nodes, nobody's address is changed: Kubernetes asks for that.
+ *
+ * The way through: another's chain on the forward hook whose policy is drop (Docker sets one, many an nftables.conf has
+ * one) ends every packet that no rule of its own accepts, and no rule of ours can take that back. So an accept for the
+ * network's prefixes is put at the head of that chain, and taken out again with the network's last pod. What cannot be
+ * helped so: explicit drop and reject rules before it, xtables of the legacy kind, tables with an owner (firewalld's).
+ */
+import {
+  words, textOf, sameRule, commentOf, parseCidr,
+  type Change, type Chain, type Cidr, type Family, type Ip, type Netns, type Nft, type NftSet, type Rule, type Table,
+} from "@vethwork/linux";
+
+const TABLE: Table = { family: "inet", name: "vethwork" };
+const SRCNAT = 100; // linux/netfilter_ipv4.h NF_IP_PRI_NAT_SRC; kube-proxy and the reference plugins use it, too
+
+/** The addresses of the cluster's nodes, by family. */
+export const nodesSet = (family: Family): NftSet => ({
+  table: TABLE,
+  name: `nodes${family}`,
+  key: family === 4 ? "ipv4_addr" : "ipv6_addr",
+});
+
+/** Multicast is never masqueraded: its receivers are told by group, and answer by other means. */
+const MULTICAST = { 4: parseCidr("224.0.0.0/4"), 6: parseCidr("ff00::/8") } as const;
+
+export interface NetworkRules {
+  /** The network's name; it names the chain and stands in every comment. */
+  name: string;
+  networks: readonly Cidr[];
+  masquerade: boolean;
+}
+
+const chainOf = (name: string): Chain => ({
+  table: TABLE,
+  name: `masquerade-${name}`,
+  base: { type: "nat", hook: "postrouting", priority: SRCNAT },
+});
+
+/** The rules of the way out; none where the network is not to be masqueraded. */
+export function masqueradeRules({ name, networks, masquerade }: NetworkRules): Rule[] {
+  if (!masquerade) return [];
+  return networks.map((network) => {
+    const header = words.ipOf(network.family);
+    const inside = networks.filter(({ family }) => family === network.family).map((one) => header.daddr.ne(one));
+    const outside = [header.daddr.ne(MULTICAST[network.family]), header.daddr.notIn(nodesSet(network.family))];
+    return {
+      chain: chainOf(name),
+      words: [header.saddr.eq(network), ...inside, ...outside, words.counter, words.masquerade],
+      comment: `${name}: out of ${network}`,
+    };
+  });
+}
+
+/** Makes the network's rules so. Where they are so already, nothing is written. */
+export function ensureRules(host: Netns, network: NetworkRules): void {
+  host.nft.update((change, nft) => {
+    ensureMasquerade(change, nft, network);
+    const wanted = network.networks.flatMap((one) => acceptWords(one, network.name));
+    for (const chain of dropping(nft)) {
+      const there = nft.rules(chain);
+      const fitting = wanted.filter(({ family }) => chain.table.family === "inet" || chain.table.family === familyName(family));
+      for (const { rule } of fitting) {
+        const whole = { ...rule, chain };
+        if (!there.some((one) => sameRule(one, whole))) change.insertRule(whole);
+      }
+    }
+  });
+}
+
+/** What is missing or not as it should be, in words; nothing where all is well. */
+export function findFaults(host: Netns, network: NetworkRules): string[] {
+  const wanted = masqueradeRules(network);
+  const there = host.nft.rules(chainOf(network.name));
+  return wanted.filter((rule, at) => !isAt(there[at], rule)).map((rule) => `nft rule "${textOf(rule)}" is missing`);
+}
+
+const isAt = (one: Parameters<typeof sameRule>[0] | undefined, rule: Rule): boolean => one !== undefined && sameRule(one, rule);
+
+function ensureMasquerade(change: Change, nft: Nft, network: NetworkRules): void {
+  const wanted = masqueradeRules(network);
+  const chain = chainOf(network.name);
+  const there = nft.rules(chain);
+  if (there.length === wanted.length && wanted.every((rule, at) => isAt(there[at], rule))) return;
+  change.ensureTable(TABLE);
+  for (const family of [4, 6] as const) change.ensureSet(nodesSet(family));
+  change.ensureChain(chain);
+  change.flushChain(chain);
+  for (const rule of wanted) change.addRule(rule);
+}
+
+/** Takes out all that ensureRules made for the network. The table goes with the last of its users. */
+export function deleteRules(host: Netns, name: string): void {
+  host.nft.update((change, nft) => {
+    for (const chain of dropping(nft)) {
+      const ours = nft.rules(chain).filter((rule) => commentOf(rule).startsWith(`${markOf(name)} `));
+      for (const { handle } of ours) change.deleteRule(chain, handle);
+    }
+    if (nft.findChain(chainOf(name))) change.deleteChain(chainOf(name));
+    deleteTableIfUnused(change, nft, [name]);
+  });
+}
+
+/** Makes the set of the cluster's nodes hold these addresses and no other; with none, the table may go. */
+export function setNodes(host: Netns, addresses: readonly Ip[]): void {
+  host.nft.update((change, nft) => {
+    for (const family of [4, 6] as const) {
+      const set = nodesSet(family);
+      const wanted = addresses.filter((ip) => ip.family === family);
+      const there = nft.elements(set).map(String);
+      if (wanted.length === there.length && wanted.every(({ bytes }) => there.includes(String(bytes)))) continue;
+      change.ensureTable(TABLE);
+      change.ensureSet(set);
+      change.flushSet(set);
+      if (wanted.length > 0) change.ensureElements(set, wanted.map((key) => ({ key })));
+    }
+    if (addresses.length === 0) deleteTableIfUnused(change, nft, []);
+  });
+}
+
+function deleteTableIfUnused(change: Change, nft: Nft, leaving: readonly string[]): void {
+  const ours = nft.chains("inet").filter(({ table }) => table.name === TABLE.name);
+  if (ours.some(({ name }) => !leaving.some((one) => chainOf(one).name === name))) return;
+  if (leaving.length > 0 && ([4, 6] as const).some((family) => nft.elements(nodesSet(family)).length > 0)) return;
+  if (nft.tables().some(({ family, name }) => family === TABLE.family && name === TABLE.name)) change.deleteTable(TABLE);
+}
+
+/** Others' chains that drop what they do not accept on the way through this node. */
+function dropping(nft: Nft): Chain[] {
+  return nft.chains().filter(({ table, base }) => {
+    const families = table.family === "inet" || table.family === "ip" || table.family === "ip6";
+    return families && base?.hook === "forward" && base.policy === "drop" && table.name !== TABLE.name;
+  });
+}
+
+const markOf = (name: string): string => `vethwork ${name}`;
+const familyName = (family: Family): "ip" | "ip6" => (family === 4 ? "ip" : "ip6");
+
+function acceptWords(network: Cidr, name: string): { family: Family; rule: Omit<Rule, "chain"> }[] {
+  const header = words.ipOf(network.family);
+  return [
+    { family: network.family, rule: { words: [header.saddr.eq(network), words.counter, words.accept], comment: `${markOf(name)} from pods` } },
+    { family: network.family, rule: { words: [header.daddr.eq(network), words.counter, words.accept], comment: `${markOf(name)} to pods` } },
+  ];
+}
+
