@@ -40,6 +40,18 @@ export function replaceText(path: string, text: string): void {
   fs.renameSync(temporary, path);
 }
 
+/** Writes a file over; a reader may see half of it, so the text must be one that can be told from its half. */
+export function writeText(path: string, text: string): void {
+  kernelCall(`write ${path}`);
+  fs.writeFileSync(path, text, { mode: 0o600 });
+}
+
+/** Adds to a file's end in one write, and makes it where it is missing. */
+export function appendText(path: string, text: string): void {
+  kernelCall(`append to ${path}`);
+  fs.appendFileSync(path, text, { mode: 0o600 });
+}
+
 /** Deletes a file; true if it was there. */
 export function deleteFile(path: string): boolean {
   kernelCall(`unlink ${path}`);
