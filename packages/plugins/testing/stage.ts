@@ -52,6 +52,8 @@ export interface Answer extends Output {
 
 export interface Stage {
   node: Node;
+  /** The folder of the plugins' links, as CNI_PATH has it. */
+  bin: string;
   /** Makes an empty namespace with a name. */
   addPod(name: string): Promise<Pod>;
   deletePod(pod: Pod): Promise<void>;
@@ -86,6 +88,7 @@ export async function onStage(act: (stage: Stage) => Promise<void>): Promise<voi
 function stageOn(node: Node): Stage {
   return {
     node,
+    bin: binFolder,
     addPod: async (name) => {
       await node.run(["ip", "netns", "add", name]);
       return { name, netns: `/run/netns/${name}` };

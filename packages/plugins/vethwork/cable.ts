@@ -10,7 +10,7 @@
  * The pod knows its MAC address by a permanent neighbour entry, so it never asks. Were it the node's own, the node would
  * use it as its source towards pods. In IPv6 the node's end has fe80::1, which is only ever valid on that cable.
  */
-import { cidrOf, ipFrom, macOf, parseCidr, parseIp, parseMac, type Family, type Ip, type Link, type Netns } from "@vethwork/linux";
+import { cidrOf, macOf, parseCidr, parseIp, parseMac, type Family, type Ip, type Link, type Netns } from "@vethwork/linux";
 
 /** 118 is "v". Routing daemons have numbers of their own: 12 bird, 42 babel, 186 bgp, 188 ospf (linux/rtnetlink.h). */
 export const ROUTE_PROTOCOL = 118;
@@ -99,10 +99,13 @@ export function cableFaults(host: Netns, pod: Netns, { outside, inside, addresse
   return faults;
 }
 
-/** MTU of the device by which this node reaches the world; Ethernet's where it does not. */
+/**
+ * MTU of the device by which this node reaches the world; Ethernet's where it does not. The kernel is asked for its way
+ * to an address that only a default route leads to: nobody has it (RFC 1112 section 4 reserves it; IANA never gave it).
+ */
 export function worldMtu(host: Netns): number {
-  const [ETHERNET, WORLD] = [1500, [ipFrom(Uint8Array.of(192, 0, 2, 1)), parseIp("2001:db8::1")]]; // RFC 5737, RFC 3849
-  for (const ip of WORLD) {
+  const [ETHERNET, NOBODY] = [1500, [parseIp("240.0.0.1"), parseIp("2000::1")]];
+  for (const ip of NOBODY) {
     const device = host.routes.find(ip)?.link;
     const link = device === undefined ? undefined : host.links.find(device);
     if (link && !link.loopback) return link.mtu;
