@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { boolean, CniError, cidr, config, definePlugin, ErrorCode, integer, isObject, required, respond } from "./index.ts";
-import type { PluginDefinition, PluginRequest, Result } from "./index.ts";
+import type { PluginDefinition, PluginRequest, Result, Undo } from "./index.ts";
 
 const options = config({
   mtu: [integer({ min: 0, max: 65535 }), 0, "MTU of the link"],
@@ -206,13 +206,29 @@ test("what ADD deferred runs last first when it fails, and a step that fails doe
   assert.equal(answer.stderr, "probe: cannot undo a step of the failed ADD: stuck\n");
 });
 
+test("what the way back needs stays open until it has been walked, and is closed after success, too", () => {
+  const add = (fails: boolean): string[] => {
+    const done: string[] = [];
+    const answer = ask("ADD", { verbs: { add: ({ undo }: { undo: Undo }) => {
+      const socket = undo.use({ name: "socket", [Symbol.dispose]: () => void done.push("closed") });
+      undo.defer(() => done.push(`undone by the ${socket.name}`));
+      if (fails) throw new TypeError("no");
+      return {};
+    } } });
+    assert.equal(answer.exitCode, fails ? 1 : 0);
+    return done;
+  };
+  assert.deepEqual(add(true), ["undone by the socket", "closed"]);
+  assert.deepEqual(add(false), ["closed"]);
+});
+
 test("an ADD that succeeds undoes nothing", () => {
   assert.equal(ask("ADD", { verbs: { add: ({ undo }) => { undo.defer(notCalled); return {}; } } }).exitCode, 0);
 });
 
 test("an ADD whose result the version cannot express is undone", () => {
   let undone = false;
-  const add = ({ undo }: { undo: { defer(step: () => void): void } }): Result => {
+  const add = ({ undo }: { undo: Undo }): Result => {
     undo.defer(() => { undone = true; });
     return { interfaces: [{ name: "eth0" }] };
   };

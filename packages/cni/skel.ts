@@ -249,7 +249,9 @@ function readValid(raw: JsonObject): Attachment[] | undefined {
 /** Nothing stays behind a failed ADD, and a result that the network's version cannot express is a failure, too. */
 function addOrUndo(plugin: Plugin, context: ReturnType<typeof contextFor>, version: string, log: string[]): string {
   try {
-    return printResult(plugin.add(context), version);
+    const stdout = printResult(plugin.add(context), version);
+    context.undo.forget();
+    return stdout;
   } catch (error) {
     for (const failure of context.undo.run()) log.push(`${plugin.type}: cannot undo a step of the failed ADD: ${oneLine(messageOf(failure))}`);
     throw error;

@@ -7,30 +7,42 @@
 export interface Undo {
   /** Registers a step that runs when ADD fails, the last one first. It is forgotten when ADD succeeds. */
   defer(step: () => void): void;
+  /**
+   * Keeps open what the steps after it need, a namespace's sockets say, and closes it when they have run or ADD has succeeded.
+   * (A plain `using` in ADD would close it on the way out, before the first step.)
+   */
+  use<T extends Disposable>(resource: T): T;
 }
 
 /** What the frame sees, too. */
 export interface UndoStack extends Undo {
   /** Runs the steps, last first, each once. A step that fails does not keep the others from running; gives what they threw. */
   run(): unknown[];
+  /** Forgets the steps, and closes what was kept open for them. */
+  forget(): void;
 }
 
 export function createUndo(): UndoStack {
-  const steps: (() => void)[] = [];
+  const steps: { isOnlyForFailure: boolean; step: () => void }[] = [];
   return {
-    defer(step) {
-      steps.push(step);
+    defer: (step) => void steps.push({ isOnlyForFailure: true, step }),
+    use(resource) {
+      steps.push({ isOnlyForFailure: false, step: () => resource[Symbol.dispose]() });
+      return resource;
     },
     run() {
       const failures: unknown[] = [];
-      for (let step = steps.pop(); step; step = steps.pop()) {
+      for (let next = steps.pop(); next; next = steps.pop()) {
         try {
-          step();
+          next.step();
         } catch (error) {
           failures.push(error);
         }
       }
       return failures;
+    },
+    forget() {
+      for (let next = steps.pop(); next; next = steps.pop()) if (!next.isOnlyForFailure) next.step();
     },
   };
 }

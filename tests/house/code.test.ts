@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { badTestManners, bareErrors, bytesOutsideWire, emptyCatches, functionsOf, longFiles } from "./code.ts";
+import { badTestManners, bareErrors, bytesOutsideWire, closedBeforeUndo, emptyCatches, functionsOf, longFiles } from "./code.ts";
 import { longFunctions, silentSkips, switchedOff, withoutHeader } from "./code.ts";
 import { listFiles } from "./files.ts";
 
@@ -28,6 +28,16 @@ describe("errors carry facts", () => {
   });
   test("typed errors are not", () => {
     expect(bareErrors(file("a.ts", 'class X extends Error {}\nthrow new RangeError("new Error(");'))).toEqual([]);
+  });
+});
+
+describe("the way back has what it needs", () => {
+  const add = (open: string) => file("packages/plugins/x/x.ts", `  add({ undo }) {\n    ${open}\n    undo.defer(() => host.links.delete(a));\n  },\n`);
+  test("no deferred step uses what is closed by then", () => expect(closedBeforeUndo(files)).toEqual([]));
+  test("a namespace by `using` is reported", () => expect(closedBeforeUndo(add("using host = Netns.host();"))).toHaveLength(1));
+  test("one that undo keeps open is not, nor one of another verb", () => {
+    expect(closedBeforeUndo(add("const host = undo.use(Netns.host());"))).toEqual([]);
+    expect(closedBeforeUndo(file("a.ts", "  del() {\n    using host = f();\n  },\n  add() {\n    undo.defer(() => host.x());\n  }"))).toEqual([]);
   });
 });
 

@@ -71,6 +71,20 @@ function opensFunction(line: string): boolean {
   return /\)(?:\s*:[^=;]+)?\s*\{\s*$/.test(line) && !/^\s*(?:\}\s*)?(?:if|for|while|switch|catch|else|with|class|return)\b/.test(line);
 }
 
+/**
+ * A `using` in ADD closes on the way out, before the frame walks the way back: a step that needs the resource would fail,
+ * and leave what it should take away.
+ */
+export function closedBeforeUndo(files: readonly RepositoryFile[]): string[] {
+  return files.filter((file) => isTypeScript(file) && !isTest(file)).flatMap((file) => {
+    const names = [...file.text.matchAll(/^ +using (\w+) =/gm)].map(([, name = ""]) => name);
+    return [...new Set(names)].flatMap((name) => {
+      const step = new RegExp(`^ +using ${name} =(?:(?!\\n {0,2}\\}).)*?\\bundo\\.defer\\((?:(?!;).)*\\b${name}\\b`, "gms");
+      return findInCode(file, step, `"${name}" is closed before the deferred step runs: undo.use(…) keeps it open`);
+    });
+  });
+}
+
 /** The reader's first question is what this is in the world; the answer stands on top. */
 export function withoutHeader(files: readonly RepositoryFile[]): string[] {
   const scripts = files.filter((file) => /^#!.*sh\n/.test(file.text) && !/^#![^\n]*\n# .{20}/.test(file.text));

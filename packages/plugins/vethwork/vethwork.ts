@@ -40,7 +40,7 @@ export default definePlugin({
   add(context) {
     const { config, args, undo } = context;
     const plan = planOf(config);
-    using host = Netns.host();
+    const host = undo.use(Netns.host());
     using pod = openPod(args.netns);
     if (pod.links.find(args.ifname)) {
       throw new CniError(ErrorCode.INVALID_ENVIRONMENT, `CNI_IFNAME "${args.ifname}" is taken in the pod (a free name is wanted)`);
