@@ -4,12 +4,13 @@
 import { ignore } from "@vethwork/linux";
 import type { Command } from "./usage.ts";
 import { UsageError, printHelp } from "./usage.ts";
-import { completion } from "./commands/completion.ts";
+import { completionOf } from "./commands/completion.ts";
 import { node } from "./commands/node.ts";
 import { plugins } from "./commands/plugins.ts";
 import { version } from "./version.ts";
 
-export const commands: readonly Command[] = [node, plugins, completion];
+const verbs: readonly Command[] = [node, plugins];
+export const commands: readonly Command[] = [...verbs, completionOf(verbs)];
 
 /** Runs one command line; gives the exit code: 0 done, 1 it failed, 2 it was not understood. */
 export async function runCommand(args: readonly string[]): Promise<number> {

@@ -5,8 +5,10 @@ export interface Command {
   name: string;
   /** One line for the list of commands. */
   about: string;
-  /** The whole of `vethwork <name> --help`. */
+  /** The whole of `vethwork <name> --help`; its options are what the shell completes. */
   help: string;
+  /** The words that may come next, for completion: `lab` has `up`, `down` and so on. */
+  words?: readonly string[];
   run(args: readonly string[]): Promise<number>;
 }
 
