@@ -31,6 +31,7 @@ if [ -z "$v1" ]; then
   # v2 wants processes only in leaves: pid 1 moves out of the way of the groups that a runtime will make beside it.
   mkdir -p /sys/fs/cgroup/init
   echo 0 > /sys/fs/cgroup/init/cgroup.procs
+  home="/sys/fs/cgroup/init/cgroup.procs"
 else
   mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
   for c in $v1; do
@@ -42,6 +43,7 @@ else
     mkdir "$v2"
     mount -t cgroup2 cgroup "$v2"
   fi
+  home=$(printf '%s ' /sys/fs/cgroup/*/cgroup.procs)
 fi
 
 # State of the node, in memory and seen by nobody else. /var/lib is an overlay: the machine's is seen, writes land in
@@ -52,10 +54,10 @@ mount -t overlay -o lowerdir=/var/lib,upperdir=/run/node/var-lib,workdir=/run/no
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 
 # What `exec` of node.ts runs first: joining namespaces does not move a process into the node's control groups.
-cat > /run/node/enter <<'Y'
+cat > /run/node/enter <<Y
 #!/bin/sh
-for f in /sys/fs/cgroup/*/cgroup.procs; do echo 0 > "$f"; done
-exec "$@"
+for f in $home; do echo 0 > "\$f"; done
+exec "\$@"
 Y
 chmod 755 /run/node/enter
 

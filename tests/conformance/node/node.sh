@@ -12,6 +12,9 @@ set -eu
 dir=$1
 name=$(basename "$dir")
 trap "" INT TERM HUP
+# Held as long as this keeper lives.
+exec 9<"$dir"
+flock 9
 
 # The mount points of every cgroup hierarchy: one on a pure v2 machine, several (v1, perhaps with v2 beside it) elsewhere.
 hierarchies() { awk '$0 ~ / - cgroup2? / && $5 ~ "^/sys/fs/cgroup" { print $5 }' /proc/self/mountinfo; }
@@ -19,7 +22,7 @@ hierarchies() { awk '$0 ~ / - cgroup2? / && $5 ~ "^/sys/fs/cgroup" { print $5 }'
 # A group can be removed only when the last process in it has been reaped, which the kernel does shortly after the kill.
 # `find -depth` because a parent goes after its children; both leave the loop when nothing is left.
 remove_groups() {
-  local tries=100 left
+  local name=$1 tries=100 left
   while [ $tries -gt 0 ]; do
     left=$(hierarchies | while read -r h; do
       [ ! -d "$h/$name" ] || find "$h/$name" -depth -type d -exec rmdir {} \; 2>/dev/null
@@ -33,10 +36,21 @@ remove_groups() {
 }
 
 clean() {
-  remove_groups
-  rm -rf --one-file-system "$dir"
+  remove_groups "$(basename "$1")"
+  rm -rf --one-file-system "$1"
 }
-trap clean EXIT
+
+# A keeper that was killed itself, with the pid namespace that it ran in, left groups and a folder that nobody holds.
+sweep() {
+  local group other
+  for group in $(hierarchies | head -n 1)/vethwork-node-*; do
+    other=$(dirname "$dir")/${group##*/}
+    if [ -d "$other" ] && flock --nonblock "$other" true; then clean "$other"; fi
+  done
+}
+
+sweep
+trap 'clean "$dir"' EXIT
 
 for h in $(hierarchies); do
   mkdir "$h/$name"
@@ -53,5 +67,5 @@ done
 
 # --kill-child: should `unshare` be killed, pid 1 goes too, and with pid 1 every process of the pid namespace.
 unshare --net --mount --pid --uts --ipc --fork --kill-child --propagation private \
-  bash "$(dirname "$0")/init.sh" "$dir" <&0 &
+  bash "$(dirname "$0")/init.sh" "$dir" <&0 9<&- &
 wait $! || :
