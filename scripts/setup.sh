@@ -5,7 +5,8 @@
 #
 #   build      node_modules as package-lock.json has them, with a bun that runs
 #   lab        what a person needs to look into the lab: ip, nft, ping, nsenter
-#   test       lab, and the programs that the tests hold ours against: container runtimes, reference plugins, tools
+#   test       lab, and what the tests hold ours against: container runtimes, reference plugins, tools, and what only
+#              newer releases of Debian have, in .cache/conformance
 #   bench      lab, and what the reference plugins call
 #   reference  the newest reference CNI plugins that Debian has, in .cache/reference-plugins
 #
@@ -16,7 +17,7 @@ root=$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd)
 exec >&2
 
 lab=(iproute2 util-linux iputils-ping nftables)
-test=("${lab[@]}" iptables conntrack jq strace linux-libc-dev containerd runc containernetworking-plugins podman crun
+test=("${lab[@]}" shellcheck iptables conntrack jq strace linux-libc-dev containerd runc containernetworking-plugins podman crun
   conmon busybox-static)
 bench=("${lab[@]}" iptables containernetworking-plugins)
 
@@ -92,16 +93,17 @@ packages() {
 }
 
 (($#)) || fail "usage: scripts/setup.sh build|lab|test|bench|reference…"
-wanted=() reference=
+wanted=() reference='' fetch=''
 for group; do
   case $group in
     build) build ;;
     lab) wanted+=("${lab[@]}") ;;
-    test) wanted+=("${test[@]}") ;;
+    test) wanted+=("${test[@]}") fetch=yes ;;
     bench) wanted+=("${bench[@]}") ;;
     reference) reference=$root/.cache/reference-plugins ;;
     *) fail "no group \"$group\" (build, lab, test, bench or reference)" ;;
   esac
 done
 ((${#wanted[@]} == 0)) || packages "${wanted[@]}"
+[[ -z $fetch ]] || "$root/tests/conformance/fetch.sh"
 [[ -z $reference ]] || "$root/scripts/reference-plugins.sh" "$reference"

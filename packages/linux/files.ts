@@ -64,10 +64,21 @@ export function deleteEmptyFolder(path: string): boolean {
   return unless([...ABSENT, "ENOTEMPTY", "EEXIST", "EBUSY"], () => (fs.rmdirSync(path), true)) ?? false;
 }
 
-/** Makes a folder and those above it. `mode` is of the folders that are made. */
+/**
+ * Makes a folder and those above it. `mode` is of the folders that are made. Another process may take the folder away
+ * while we are at it (deleteEmptyFolder), and mkdir then fails for one that is there, or for its missing parent.
+ */
 export function ensureFolder(path: string, mode = 0o700): void {
   kernelCall(`mkdir ${path}`);
-  fs.mkdirSync(path, { recursive: true, mode });
+  for (let left = 100; ; left--) {
+    try {
+      fs.mkdirSync(path, { recursive: true, mode });
+      return;
+    } catch (error) {
+      const isFile = fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
+      if (left === 0 || isFile || !isErrno(error, "EEXIST", "ENOENT")) throw error;
+    }
+  }
 }
 
 /** The names in a folder; none where there is no folder. */

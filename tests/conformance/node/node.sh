@@ -43,7 +43,7 @@ clean() {
 # A keeper that was killed itself, with the pid namespace that it ran in, left groups and a folder that nobody holds.
 sweep() {
   local group other
-  for group in $(hierarchies | head -n 1)/vethwork-node-*; do
+  for group in "$(hierarchies | head -n 1)"/vethwork-node-*; do
     other=$(dirname "$dir")/${group##*/}
     if [ -d "$other" ] && flock --nonblock "$other" true; then clean "$other"; fi
   done
