@@ -1,19 +1,24 @@
 /**
  * The command: `vethwork <verb>`. Each verb is a file in commands/ that says what it does, what it takes, and does it.
  */
-import { ignore } from "@vethwork/linux";
+import { ignore, isErrno } from "@vethwork/linux";
 import type { Command } from "./usage.ts";
 import { UsageError, printHelp } from "./usage.ts";
 import { completionOf } from "./commands/completion.ts";
+import { lab } from "./commands/lab.ts";
 import { node } from "./commands/node.ts";
 import { plugins } from "./commands/plugins.ts";
 import { version } from "./version.ts";
 
-const verbs: readonly Command[] = [node, plugins];
+const verbs: readonly Command[] = [lab, node, plugins];
 export const commands: readonly Command[] = [...verbs, completionOf(verbs)];
 
 /** Runs one command line; gives the exit code: 0 done, 1 it failed, 2 it was not understood. */
 export async function runCommand(args: readonly string[]): Promise<number> {
+  process.stdout.on("error", (error) => {
+    if (!isErrno(error, "EPIPE")) throw error;
+    ignore(error, "nobody reads any more, as after `| head`; what is under way is still finished in order");
+  });
   const [verb = "help", ...rest] = args;
   if (verb === "--version" || verb === "version") {
     process.stdout.write(`vethwork ${version}\n`);

@@ -8,6 +8,7 @@ export type { Addr, Addrs, NewAddr } from "./addrs.ts";
 export type { Link, LinkChanges, Links, NewLink } from "./links.ts";
 export type { Neighbour, Neighbours } from "./neighbours.ts";
 export type { Route, Routes } from "./routes.ts";
+export { openSocket, type Endpoint, type IpSocket, type SocketKind } from "./sockets.ts";
 export type { Sysctl } from "./sysctl.ts";
 export type { Change, Nft } from "./nft/nft.ts";
 export type * from "./nft/objects.ts";

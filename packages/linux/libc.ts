@@ -52,9 +52,10 @@ const more = lazily(() =>
   }).symbols,
 );
 
-/** A socket of the calling thread's network namespace; SOCK_CLOEXEC is always set. Close it with node:fs. */
+const SOCK_CLOEXEC = 0o2000000; // set on every socket: no child inherits one
+
+/** A socket of the calling thread's network namespace. Close it with node:fs. */
 export function socket(domain: number, type: number, protocol: number): number {
-  const SOCK_CLOEXEC = 0o2000000;
   kernelCall("socket");
   return call("open a socket", () => few().socket(s32(domain), s32(type | SOCK_CLOEXEC), s32(protocol)));
 }
@@ -150,9 +151,9 @@ export function listen(fd: number, backlog: number): void {
   call("listen", () => more().listen(s32(fd), s32(backlog)));
 }
 
-/** Accepts a connection; `from` is filled with the peer's struct sockaddr. */
+/** Accepts a connection; `from` is filled with the peer's struct sockaddr, `flags` are SOCK_*. */
 export function accept(fd: number, from: Uint8Array, flags: number): number {
-  return call("accept", () => more().accept4(s32(fd), from, new Uint32Array([from.length]), s32(flags)));
+  return call("accept", () => more().accept4(s32(fd), from, new Uint32Array([from.length]), s32(flags | SOCK_CLOEXEC)));
 }
 
 /** Sends a datagram to `address`, a struct sockaddr. */
