@@ -15,6 +15,7 @@ const isCommand = name === "vethwork" && (process.argv.length > 2 || process.env
 if (plugin && !isCommand) {
   runPlugin(plugin, { version });
 } else {
+  Bun.unsafe.setJITPolicy(1); // the binary is built to compile nothing (scripts/build.ts): right for a plugin only
   void import("./command.ts").then(async ({ runCommand }) => {
     process.exitCode = await runCommand(process.argv.slice(2));
   });
