@@ -87,6 +87,25 @@ export function listFolder(path: string): string[] {
   return unless(ABSENT, () => fs.readdirSync(path)) ?? [];
 }
 
+/** When a file or folder was changed last, in seconds since 1970; undefined where it is not there. */
+export function findTime(path: string): number | undefined {
+  kernelCall(`stat ${path}`);
+  const found = unless(ABSENT, () => fs.statSync(path, { throwIfNoEntry: false }));
+  return found && found.mtimeMs / 1000;
+}
+
+/** True where both paths lead to one file, by whatever links. */
+export function isSameFile(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => unless(ABSENT, () => fs.statSync(path, { bigint: true })));
+  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev;
+}
+
+/** Says when a file or folder was changed last, in seconds since 1970: a mark that the next change to it wipes out. */
+export function setTime(path: string, seconds: number): void {
+  kernelCall(`set the time of ${path}`);
+  fs.utimesSync(path, seconds, seconds);
+}
+
 export interface LockOptions {
   path: string;
   /** How long to wait for another's lock. */
@@ -96,7 +115,7 @@ export interface LockOptions {
 /**
  * Holds an exclusive lock until it is disposed of; the kernel lets go of it when the process dies.
  * The file and its folder are made where they are missing, and may be deleted by whoever holds the lock.
- * Throws RangeError naming the holder's process id where the time is up.
+ * Throws RangeError naming the process that holds it where the time is up.
  */
 export function lockFile({ path, timeoutMs }: LockOptions): Disposable {
   const deadline = performance.now() + timeoutMs;
@@ -104,8 +123,7 @@ export function lockFile({ path, timeoutMs }: LockOptions): Disposable {
     const fd = tryLock(path);
     if (fd !== undefined) return { [Symbol.dispose]: () => fs.closeSync(fd) };
     if (performance.now() >= deadline) {
-      const holder = findText(path)?.trim() ?? "";
-      throw new RangeError(`Cannot lock "${path}": process ${holder || "unknown"} holds it (waited ${timeoutMs} ms)`);
+      throw new RangeError(`Cannot lock "${path}": ${holderOf(path)} holds it (waited ${timeoutMs} ms)`);
     }
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
   }
@@ -119,11 +137,7 @@ function tryLock(path: string): number | undefined {
   if (fd === undefined) return undefined;
   try {
     flock(fd, LOCK.EX | LOCK.NB);
-    if (isStillAt(path, fd)) {
-      fs.ftruncateSync(fd);
-      fs.writeSync(fd, `${process.pid}\n`);
-      return fd;
-    }
+    if (isStillAt(path, fd)) return fd;
   } catch (error) {
     fs.closeSync(fd);
     if (isErrno(error, "EAGAIN", "EWOULDBLOCK")) return undefined;
@@ -136,4 +150,16 @@ function tryLock(path: string): number | undefined {
 function isStillAt(path: string, fd: number): boolean {
   const [ours, there] = [fs.fstatSync(fd, { bigint: true }), unless(ABSENT, () => fs.statSync(path, { bigint: true }))];
   return there !== undefined && there.ino === ours.ino && there.dev === ours.dev;
+}
+
+/** The kernel's own list of locks (proc(5)) names the holder, whatever program it is; one outside our pid namespace it hides. */
+function holderOf(path: string): string {
+  const inode = unless(ABSENT, () => fs.statSync(path, { bigint: true }))?.ino;
+  for (const line of (findText("/proc/locks") ?? "").split("\n")) {
+    const [, pid, locked] = /^\d+: FLOCK +\S+ +\S+ +(\d+) [0-9a-f]+:[0-9a-f]+:(\d+) /.exec(line) ?? [];
+    if (pid === undefined || locked !== String(inode)) continue;
+    const name = findText(`/proc/${pid}/comm`)?.trim();
+    return `process ${pid}${name ? ` (${name})` : ""}`;
+  }
+  return "a process that cannot be seen from here";
 }

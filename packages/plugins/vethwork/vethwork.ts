@@ -148,7 +148,9 @@ function takeAddresses(host: Netns, { pools, folder }: Plan, attached: Attached)
     throw new CniError(ErrorCode.INVALID_ENVIRONMENT, `${who} (DEL is wanted before another ADD)`);
   }
   try {
-    return book.take(attached, pools, isFree);
+    return book.take(attached, pools.map((pool) => ({ set: [pool], isFree })), ({ set: [pool] }) => {
+      return new CniError(ErrorCode.TRY_AGAIN, `no address left in subnet "${pool?.subnet}": all from ${pool?.first} to ${pool?.last} are taken`);
+    });
   } catch (error) {
     book.deleteIfEmpty();
     throw error;

@@ -1,28 +1,45 @@
 /**
  * The book of addresses: which pod interface has which, on disk, so that it outlives every process.
  *
- *     /run/vethwork/mynet/
- *       10.244.0.7                    "container-id\r\neth0"          one file an address; of many who want it one makes it
- *       by-attachment/container:eth0  "container-id\neth0\n10.244.0.7\n"   the same, the other way round
- *       last_reserved_ip.0            "10.244.0.7"                    where the next search begins
- *       lock                          held while the book is open
+ *     /var/lib/cni/networks/mynet/
+ *       10.244.0.7                    "container-id\r\neth0"     one file an address; of many who want it one makes it
+ *       last_reserved_ip.0            "10.244.0.7"               where the next search begins
+ *       lock                          held (flock) while the book is open
+ *       by-attachment/container:eth0  the same, the other way round: ./entry.ts
  *
- * Address files and last_reserved_ip are as the reference host-local plugin writes them. The other way round is ours:
- * DEL finds its addresses without reading every file. It is written first and deleted last, so that a process killed
- * in between leaves nothing that DEL does not find. The folder lies on a tmpfs: after a reboot, all are free.
+ * All but the last line is the reference host-local's, byte for byte: either program reads what the other wrote, and
+ * both hold the same lock. The other way round is ours, and the reference looks past it. By it DEL finds its addresses
+ * without reading every file. An entry is written before its addresses and deleted after them, so that a process killed
+ * in between leaves nothing that DEL does not find.
+ *
+ * How do we know that the other way round is whole? Whoever makes or deletes a file in a folder changes the folder's
+ * time. When we are done we set that time to one that no clock shows, made of the kernel's name for this boot. Where it
+ * still stands, nobody else was here, and this is the same boot. Where it does not, ./renewal.ts reads everything once.
  */
 import { CniError, ErrorCode } from "@vethwork/cni";
 import {
-  appendText, createText, deleteEmptyFolder, deleteFile, ensureFolder, findText, listFolder, lockFile, parseIp, writeText, type Ip,
+  appendText, createText, deleteEmptyFolder, deleteFile, ensureFolder, findText, findTime, listFolder, lockFile, parseIp, setTime, writeText, type Ip,
 } from "@vethwork/linux";
-import { digestOf, type Attached } from "../attachment.ts";
+import type { Attached } from "../attachment.ts";
+import { entryName, headOf, isAddress, ownerText, parseEntry } from "./entry.ts";
 import { candidates, type Pool } from "./pool.ts";
+import { renew } from "./renewal.ts";
+
+/** What is to be taken. */
+export interface Wish {
+  /** Pools that stand for one another. */
+  set: readonly Pool[];
+  /** This address and no other. */
+  only?: Ip;
+  /** Whether an address is free outside the book, too. */
+  isFree?: (ip: Ip) => boolean;
+}
 
 export interface Book extends Disposable {
   /** The addresses of an attachment; none where it is not in the book. */
   find(attached: Attached): string[];
-  /** Takes one address of each pool. CniError 11 where a pool has none left; then none is taken. */
-  take(attached: Attached, pools: readonly Pool[], isFree: (ip: Ip) => boolean): Ip[];
+  /** Takes an address for each wish. Where one cannot be had, none is taken, and what `refusal` makes is thrown. */
+  take(attached: Attached, wishes: readonly Wish[], refusal: (wish: Wish, at: number) => CniError): Ip[];
   /** Gives back what the attachment has; true if it was in the book. */
   give(attached: Attached): boolean;
   /** Everyone who is in the book. */
@@ -33,56 +50,89 @@ export interface Book extends Disposable {
   deleteIfEmpty(): boolean;
 }
 
+export interface BookOptions {
+  /** Keep what was taken before the machine was started last; otherwise that is free again. */
+  keepOverBoots?: boolean;
+}
+
 const LOCK_TIMEOUT_MS = 30_000; // kubelet waits two minutes for a pod's network
-const BY_ATTACHMENT = "by-attachment";
 const LAST = "last_reserved_ip.";
+/** After so many tries the folder's names are read at once: a hundred times faster than asking for each. */
+const PATIENCE = 32;
+
+/** As openBook; undefined where there is no book, and none is made. */
+export function findBook(folder: string, options?: BookOptions): Book | undefined {
+  return findTime(folder) === undefined ? undefined : openBook(folder, options);
+}
 
 /** Opens the book in `folder` and locks it; whoever wants it meanwhile waits until it is disposed of. */
-export function openBook(folder: string): Book {
-  const lock = lockFile({ path: `${folder}/lock`, timeoutMs: LOCK_TIMEOUT_MS });
-  const entries = `${folder}/${BY_ATTACHMENT}`;
-  const entryOf = (attached: Attached): string => `${entries}/${entryName(attached)}`;
-  const isOwn = (attached: Attached, address: string): boolean => findText(`${folder}/${address}`) === ownerText(attached);
+export function openBook(folder: string, { keepOverBoots = false }: BookOptions = {}): Book {
+  const lock = locked(folder);
+  const boot = findText("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
+  const entries = `${folder}/by-attachment`;
+  /** Says that the entries are whole. Part of the change: one that cannot say so has failed. */
+  const mark = (): void => setTime(folder, markOf(boot));
+  if (findTime(folder) !== markOf(boot)) {
+    renew({ folder, entries, boot, keepOverBoots });
+    mark();
+  }
 
-  const find = (attached: Attached): string[] => {
-    const [, , ...addresses] = (findText(entryOf(attached)) ?? "").split("\n");
-    return addresses.filter((address) => isAddress(address) && isOwn(attached, address));
+  const entryOf = (attached: Attached): string => `${entries}/${entryName(attached)}`;
+  /** Of the interface; where it has none, what an old host-local wrote down for the container. */
+  const holders = ({ containerId, ifname }: Attached): Attached[] => [{ containerId, ifname }, { containerId, ifname: "" }];
+  const held = (one: Attached): string[] => {
+    const addresses = parseEntry(findText(entryOf(one)) ?? "")?.addresses ?? [];
+    return addresses.filter((address) => findText(`${folder}/${address}`) === ownerText(one));
   };
+  const holderOf = (attached: Attached): Attached | undefined => holders(attached).find((one) => held(one).length > 0);
   const give = (attached: Attached): boolean => {
-    for (const address of find(attached)) deleteFile(`${folder}/${address}`);
-    return deleteFile(entryOf(attached));
+    const holder = holderOf(attached) ?? attached;
+    for (const address of held(holder)) deleteFile(`${folder}/${address}`);
+    const wasThere = deleteFile(entryOf(holder));
+    if (wasThere) mark();
+    return wasThere;
   };
-  /** False where another has it. The entry comes first: from then on, DEL finds whatever was done. */
   const reserve = (attached: Attached, ip: Ip): boolean => {
-    if (findText(`${folder}/${ip}`) !== undefined) return false;
+    const path = `${folder}/${ip}`;
+    const there = findText(path);
+    if (there !== undefined && there !== "") return false;
+    if (there === "") deleteFile(path); // cut short by a power failure: nobody's
     appendText(entryOf(attached), `${ip}\n`);
-    return createText(`${folder}/${ip}`, ownerText(attached));
+    return createText(path, ownerText(attached));
   };
+  const names = (): string[] => listFolder(folder);
   return {
-    find,
+    find: (attached) => {
+      const holder = holderOf(attached);
+      return holder ? held(holder) : [];
+    },
     give,
-    take: (attached, pools, isFree) => {
+    take: (attached, wishes, refusal) => {
       ensureFolder(entries);
-      appendText(entryOf(attached), `${attached.containerId}\n${attached.ifname}\n`);
+      if (findText(entryOf(attached)) === undefined) appendText(entryOf(attached), headOf(attached, boot));
       try {
-        return pools.map((pool, index) => {
-          const last = `${folder}/${LAST}${index}`;
-          const ip = firstFree(pool, last, (one) => isFree(one) && reserve(attached, one));
+        const taken = wishes.map((wish, at) => {
+          const { set, only, isFree = () => true } = wish;
+          const last = `${folder}/${LAST}${at}`;
+          const ip = firstFree(only ? [only] : candidates(set, previousIn(last)), names, (one) => isFree(one) && reserve(attached, one));
+          if (!ip) throw refusal(wish, at);
           writeText(last, String(ip));
           return ip;
         });
+        mark();
+        return taken;
       } catch (error) {
         give(attached);
         throw error;
       }
     },
-    attachments: () => listFolder(entries).map((name) => attachedIn(`${entries}/${name}`)).filter((one) => one !== undefined),
-    addresses: () => listFolder(folder).filter(isAddress),
+    attachments: () => listFolder(entries).map((name) => parseEntry(findText(`${entries}/${name}`) ?? "")).filter((one) => one !== undefined),
+    addresses: () => names().filter(isAddress),
     deleteIfEmpty: () => {
-      const names = listFolder(folder);
-      if (names.some(isAddress) || listFolder(entries).length > 0) return false;
+      const all = names();
+      if (all.some(isAddress) || listFolder(entries).length > 0) return false;
       deleteEmptyFolder(entries);
-      for (const name of names) if (name.startsWith(LAST)) deleteFile(`${folder}/${name}`);
+      for (const name of all) if (name.startsWith(LAST)) deleteFile(`${folder}/${name}`);
       deleteFile(`${folder}/lock`);
       return deleteEmptyFolder(folder);
     },
@@ -90,10 +140,26 @@ export function openBook(folder: string): Book {
   };
 }
 
-function firstFree(pool: Pool, last: string, take: (ip: Ip) => boolean): Ip {
-  for (const ip of candidates(pool, previousIn(last))) if (take(ip)) return ip;
-  const range = `${pool.first} to ${pool.last}`;
-  throw new CniError(ErrorCode.TRY_AGAIN, `no address left in subnet "${pool.subnet}": all from ${range} are taken`);
+/** The time of a folder whose entries are whole: some second between 1970 and 1985, another for each boot. */
+const markOf = (boot: string): number => 1 + (Number.parseInt(boot.slice(0, 8), 16) || 0) % 473_000_000;
+
+function locked(folder: string): Disposable {
+  try {
+    return lockFile({ path: `${folder}/lock`, timeoutMs: LOCK_TIMEOUT_MS });
+  } catch (error) {
+    if (error instanceof RangeError) throw new CniError(ErrorCode.TRY_AGAIN, error.message, { cause: error });
+    throw error;
+  }
+}
+
+function firstFree(wanted: Iterable<Ip>, names: () => string[], take: (ip: Ip) => boolean): Ip | undefined {
+  let tries = 0;
+  let taken: Set<string> | undefined;
+  for (const ip of wanted) {
+    if (++tries === PATIENCE) taken = new Set(names());
+    if (!taken?.has(String(ip)) && take(ip)) return ip;
+  }
+  return undefined;
 }
 
 /** Where the last search ended; a file that was cut short by a power failure means nothing. */
@@ -107,16 +173,3 @@ function previousIn(path: string): Ip | undefined {
     throw error;
   }
 }
-
-function attachedIn(path: string): Attached | undefined {
-  const [containerId = "", ifname = ""] = (findText(path) ?? "").split("\n");
-  return containerId !== "" && ifname !== "" ? { containerId, ifname } : undefined;
-}
-
-/** Readable where it can be; a file's name has at most 255 bytes (limits.h), a container's id has no limit. */
-function entryName({ containerId, ifname }: Attached): string {
-  return containerId.length <= 200 ? `${containerId}:${ifname}` : `${digestOf(containerId)}:${ifname}`;
-}
-
-const ownerText = ({ containerId, ifname }: Attached): string => `${containerId}\r\n${ifname}`;
-const isAddress = (name: string): boolean => /^[0-9a-f]*[.:][0-9a-f.:]*$/.test(name);
