@@ -6,6 +6,7 @@
  */
 import { runPlugin } from "@vethwork/cni";
 import { findPlugin } from "@vethwork/plugins/registry.ts";
+import { io, isOwnNetns } from "./io.ts";
 import { version } from "./version.ts";
 
 const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
@@ -13,7 +14,7 @@ const plugin = findPlugin(name);
 const isCommand = name === "vethwork" && (process.argv.length > 2 || process.env["CNI_COMMAND"] === undefined);
 
 if (plugin && !isCommand) {
-  runPlugin(plugin, { version });
+  runPlugin(plugin, { version, io, isOwnNetns });
 } else {
   Bun.unsafe.setJITPolicy(1); // the binary is built to compile nothing (scripts/build.ts): right for a plugin only
   void import("./command.ts").then(async ({ runCommand }) => {

@@ -1,19 +1,14 @@
 /**
  * KernelError: the kernel said no, and these are all the facts it gave.
  *
- * Decide on `errno` ("EEXIST"), never on the message's text. The names come from the runtime's own table
- * (errno-base.h and errno.h), the words from libc's strerror.
+ * Decide on `errno` ("EEXIST"), never on the message's text. The words come from libc's strerror.
  */
-import { constants } from "node:os";
+import { E } from "./uapi/errno.ts";
 
 /** The name of an errno number: 17 → "EEXIST". A number that has no name stays a number: "E524". */
 export function errnoName(number: number): string {
-  return Object.entries(constants.errno).find(([, value]) => value === number)?.[0] ?? `E${number}`;
-}
-
-/** The number of an errno name: "EEXIST" → 17; undefined where there is no such name. */
-export function errnoNumber(name: string): number | undefined {
-  return Object.entries(constants.errno).find(([key]) => key === name)?.[1];
+  for (const [name, value] of Object.entries(E)) if (value === number) return `E${name}`;
+  return `E${number}`;
 }
 
 export interface KernelFacts {
@@ -28,6 +23,8 @@ export interface KernelFacts {
 
 export class KernelError extends Error {
   readonly errno: string;
+  /** The same, under the name that Node's errors have it by. */
+  readonly code: string;
   readonly extack: string | undefined;
   readonly attribute: string | undefined;
 
@@ -41,6 +38,7 @@ export class KernelError extends Error {
     super(`${what}: ${words}${kernel.length > 0 ? ` (${kernel.join(", ")})` : ""}`, cause === undefined ? {} : { cause });
     this.name = "KernelError";
     this.errno = errno;
+    this.code = errno;
     this.extack = extack;
     this.attribute = attribute;
   }
@@ -48,7 +46,6 @@ export class KernelError extends Error {
 
 /** True when `error` is the kernel saying one of these errnos, or Node's file system saying it. */
 export function isErrno(error: unknown, ...names: string[]): boolean {
-  if (error instanceof KernelError) return names.includes(error.errno);
   return error instanceof Error && "code" in error && names.some((name) => name === error.code);
 }
 

@@ -1,29 +1,56 @@
 /**
  * Files that must survive being killed: what a plugin knows is on disk or nowhere.
  *
- * node:fs does the work. Here stands what it lacks: every call announces itself (./faults.ts), a replacement is
+ * The calls are libc's. Here stands what makes them safe: every call announces itself (./faults.ts), a replacement is
  * whole or not there (temporary name, then rename), and a lock says who holds it instead of waiting for ever.
  */
-import * as fs from "node:fs";
-import { dirname } from "node:path";
 import { isErrno, unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
-import { flock } from "./libc.ts";
+import { closeFile, factsOf, flock, makeFolder, namesIn, openFile, readFile, rename, setFileTime, unlink, writeFile } from "./libc.ts";
+import { AT, O } from "./uapi/fs.ts";
 import { LOCK } from "./uapi/socket.ts";
 
 const ABSENT = ["ENOENT", "ENOTDIR"] as const;
+const OWNER_ONLY = 0o600;
 
 /** A file's text; undefined where there is no such file. */
 export function findText(path: string): string | undefined {
   kernelCall(`read ${path}`);
-  return unless(ABSENT, () => fs.readFileSync(path, "utf8"));
+  return unless(ABSENT, () => readText(path));
 }
+
+/** A file's text, also of one that tells no size, as those of /proc do. */
+export function readText(path: string): string {
+  const fd = openFile(path, O.RDONLY);
+  try {
+    return new TextDecoder().decode(readAll(fd));
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/** All bytes up to the end. `waitForMore` is called where there are none yet and the descriptor does not wait by itself. */
+export function readAll(fd: number, waitForMore?: () => void): Uint8Array {
+  let bytes = new Uint8Array(4096);
+  for (let length = 0; ; ) {
+    const got = readSome(fd, bytes.subarray(length));
+    if (got === 0) return bytes.subarray(0, length);
+    if (got === undefined) waitForMore?.();
+    length += got ?? 0;
+    if (length < bytes.length) continue;
+    const larger = new Uint8Array(bytes.length * 2);
+    larger.set(bytes);
+    bytes = larger;
+  }
+}
+
+const readSome = (fd: number, into: Uint8Array): number | undefined => unless(["EAGAIN", "EINTR"], () => readFile(fd, into));
 
 /** Makes a file that must not be there yet; false where it is (open(2), O_EXCL: of many at once one wins). */
 export function createText(path: string, text: string): boolean {
   kernelCall(`create ${path}`);
   try {
-    fs.writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+    put(path, text, O.CREAT | O.EXCL);
     return true;
   } catch (error) {
     if (isErrno(error, "EEXIST")) return false;
@@ -34,76 +61,102 @@ export function createText(path: string, text: string): boolean {
 /** Makes a file or replaces it as a whole: a reader sees the old text or the new, never half of one. */
 export function replaceText(path: string, text: string): void {
   const temporary = `${path}.${process.pid}.new`;
-  kernelCall(`write ${temporary}`);
-  fs.writeFileSync(temporary, text, { mode: 0o600 });
+  writeText(temporary, text);
   kernelCall(`rename to ${path}`);
-  fs.renameSync(temporary, path);
+  rename(temporary, path);
 }
 
 /** Writes a file over; a reader may see half of it, so the text must be one that can be told from its half. */
 export function writeText(path: string, text: string): void {
   kernelCall(`write ${path}`);
-  fs.writeFileSync(path, text, { mode: 0o600 });
+  put(path, text, O.CREAT | O.TRUNC);
 }
 
 /** Adds to a file's end in one write, and makes it where it is missing. */
 export function appendText(path: string, text: string): void {
   kernelCall(`append to ${path}`);
-  fs.appendFileSync(path, text, { mode: 0o600 });
+  put(path, text, O.CREAT | O.APPEND);
+}
+
+/** Opens, writes everything, closes: `flags` are O.* beside O_WRONLY. */
+export function put(path: string, text: string, flags: number): void {
+  const fd = openFile(path, O.WRONLY | flags, OWNER_ONLY);
+  try {
+    let rest = new TextEncoder().encode(text);
+    while (rest.length > 0) rest = rest.subarray(writeFile(fd, rest));
+  } finally {
+    closeFile(fd);
+  }
 }
 
 /** Deletes a file; true if it was there. */
 export function deleteFile(path: string): boolean {
   kernelCall(`unlink ${path}`);
-  return unless(ABSENT, () => (fs.unlinkSync(path), true)) ?? false;
+  return unless(ABSENT, () => (unlink(path), true)) ?? false;
 }
 
 /** Deletes a folder that is empty; false where it is not empty or not there. */
 export function deleteEmptyFolder(path: string): boolean {
   kernelCall(`rmdir ${path}`);
-  return unless([...ABSENT, "ENOTEMPTY", "EEXIST", "EBUSY"], () => (fs.rmdirSync(path), true)) ?? false;
+  return unless([...ABSENT, "ENOTEMPTY", "EEXIST", "EBUSY"], () => (unlink(path, AT.REMOVEDIR), true)) ?? false;
 }
 
 /**
- * Makes a folder and those above it. `mode` is of the folders that are made. Another process may take the folder away
- * while we are at it (deleteEmptyFolder), and mkdir then fails for one that is there, or for its missing parent.
+ * Makes a folder and those above it. `mode` is of the folders that are made. Another process may take a folder away while
+ * we are at it (deleteEmptyFolder): then it is begun again. Mostly it is there, and asking is cheaper than an error.
  */
 export function ensureFolder(path: string, mode = 0o700): void {
   kernelCall(`mkdir ${path}`);
+  if (unless(ABSENT, () => factsOf(path).isFolder)) return;
   for (let left = 100; ; left--) {
     try {
-      fs.mkdirSync(path, { recursive: true, mode });
+      makeFolders(path, mode);
       return;
     } catch (error) {
-      const isFile = fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
-      if (left === 0 || isFile || !isErrno(error, "EEXIST", "ENOENT")) throw error;
+      if (left === 0 || !isErrno(error, "ENOENT")) throw error;
     }
   }
+}
+
+function makeFolders(path: string, mode: number): void {
+  try {
+    makeFolder(path, mode);
+  } catch (error) {
+    if (isErrno(error, "EEXIST") && factsOf(path).isFolder) return;
+    if (!isErrno(error, "ENOENT") || folderOf(path) === path) throw error;
+    makeFolders(folderOf(path), mode);
+    makeFolders(path, mode);
+  }
+}
+
+/** The folder that a path lies in (dirname(3)): "/run/vethwork" of "/run/vethwork/mynet". */
+export function folderOf(path: string): string {
+  const end = path.lastIndexOf("/");
+  return end < 0 ? "." : end === 0 ? "/" : path.slice(0, end);
 }
 
 /** The names in a folder; none where there is no folder. */
 export function listFolder(path: string): string[] {
   kernelCall(`list ${path}`);
-  return unless(ABSENT, () => fs.readdirSync(path)) ?? [];
+  return unless(ABSENT, () => namesIn(path)) ?? [];
 }
 
 /** When a file or folder was changed last, in seconds since 1970; undefined where it is not there. */
 export function findTime(path: string): number | undefined {
   kernelCall(`stat ${path}`);
-  const found = unless(ABSENT, () => fs.statSync(path, { throwIfNoEntry: false }));
-  return found && found.mtimeMs / 1000;
+  return unless(ABSENT, () => factsOf(path).changed);
 }
 
 /** True where both paths lead to one file, by whatever links. */
 export function isSameFile(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((path) => unless(ABSENT, () => fs.statSync(path, { bigint: true })));
-  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev;
+  const [a, b] = [one, other].map((path) => unless(ABSENT, () => factsOf(path).identity));
+  return a !== undefined && a === b;
 }
 
 /** Says when a file or folder was changed last, in seconds since 1970: a mark that the next change to it wipes out. */
 export function setTime(path: string, seconds: number): void {
   kernelCall(`set the time of ${path}`);
-  fs.utimesSync(path, seconds, seconds);
+  setFileTime(path, seconds);
 }
 
 export interface LockOptions {
@@ -121,7 +174,7 @@ export function lockFile({ path, timeoutMs }: LockOptions): Disposable {
   const deadline = performance.now() + timeoutMs;
   for (let pauseMs = 0.2; ; pauseMs = Math.min(pauseMs * 2, 20)) {
     const fd = tryLock(path);
-    if (fd !== undefined) return { [Symbol.dispose]: () => fs.closeSync(fd) };
+    if (fd !== undefined) return { [Symbol.dispose]: () => closeFile(fd) };
     if (performance.now() >= deadline) {
       throw new RangeError(`Cannot lock "${path}": ${holderOf(path)} holds it (waited ${timeoutMs} ms)`);
     }
@@ -131,33 +184,30 @@ export function lockFile({ path, timeoutMs }: LockOptions): Disposable {
 
 /** The lock's file descriptor; undefined where another holds it, or deleted the file before we had it. */
 function tryLock(path: string): number | undefined {
-  ensureFolder(dirname(path));
+  ensureFolder(folderOf(path));
   kernelCall(`open ${path}`);
-  const fd = unless(ABSENT, () => fs.openSync(path, "a+", 0o600)); // the folder may be gone again
+  const fd = unless(ABSENT, () => openFile(path, O.RDWR | O.CREAT | O.APPEND, OWNER_ONLY)); // the folder may be gone again
   if (fd === undefined) return undefined;
   try {
     flock(fd, LOCK.EX | LOCK.NB);
     if (isStillAt(path, fd)) return fd;
   } catch (error) {
-    fs.closeSync(fd);
+    closeFile(fd);
     if (isErrno(error, "EAGAIN", "EWOULDBLOCK")) return undefined;
     throw error;
   }
-  fs.closeSync(fd);
+  closeFile(fd);
   return undefined;
 }
 
-function isStillAt(path: string, fd: number): boolean {
-  const [ours, there] = [fs.fstatSync(fd, { bigint: true }), unless(ABSENT, () => fs.statSync(path, { bigint: true }))];
-  return there !== undefined && there.ino === ours.ino && there.dev === ours.dev;
-}
+const isStillAt = (path: string, fd: number): boolean => factsOf(fd).identity === unless(ABSENT, () => factsOf(path).identity);
 
 /** The kernel's own list of locks (proc(5)) names the holder, whatever program it is; one outside our pid namespace it hides. */
 function holderOf(path: string): string {
-  const inode = unless(ABSENT, () => fs.statSync(path, { bigint: true }))?.ino;
+  const inode = unless(ABSENT, () => factsOf(path).identity)?.split(":")[2];
   for (const line of (findText("/proc/locks") ?? "").split("\n")) {
     const [, pid, locked] = /^\d+: FLOCK +\S+ +\S+ +(\d+) [0-9a-f]+:[0-9a-f]+:(\d+) /.exec(line) ?? [];
-    if (pid === undefined || locked !== String(inode)) continue;
+    if (pid === undefined || locked !== inode) continue;
     const name = findText(`/proc/${pid}/comm`)?.trim();
     return `process ${pid}${name ? ` (${name})` : ""}`;
   }

@@ -1,8 +1,9 @@
 /**
- * libc: the one file that imports bun:ffi, and so the only door to the kernel that Node's own modules lack.
+ * libc: the one file that imports bun:ffi, and so the only door to the kernel.
  *
- * Sockets of any family, namespaces, mounts and file locks. Every number is checked before the call, because FFI
- * wraps what is out of range silently; every failure is a KernelError with errno by name. Files are node:fs's work.
+ * Sockets of any family, namespaces, mounts, files and their locks. Every number is checked before the call, because FFI
+ * wraps what is out of range silently; every failure is a KernelError with errno by name. Files are here, too, because
+ * loading node:fs takes a plugin longer than all its system calls together (docs/decisions/0021-files-by-libc.md).
  *
  * What FFI demands, each paid for once: views are passed, not numbers from ptr(), which do not keep their array
  * alive; errno is read at once, before anything else may call libc.
@@ -10,6 +11,8 @@
 import { CString, FFIType, dlopen, read, type Pointer } from "bun:ffi";
 import { KernelError, errnoName } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
+import { AT, O, S, STATX } from "./uapi/fs.ts";
+import { encode, pad, struct, u16, u32, u64, u8 } from "./wire/codec.ts";
 
 /** What every plugin run needs. Binding a symbol costs 6 µs, so the rest waits until it is asked for. */
 const few = lazily(() =>
@@ -49,6 +52,26 @@ const more = lazily(() =>
     getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
     getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
     poll: { args: ["ptr", FFIType.u64_fast, "i32"], returns: "i32" },
+  }).symbols,
+);
+
+/** Files, at every call; and what only some calls do with them. */
+const files = lazily(() =>
+  dlopen("libc.so.6", {
+    open: { args: ["ptr", "i32", "u32"], returns: "i32" },
+    read: { args: ["i32", "ptr", FFIType.u64_fast], returns: FFIType.i64_fast },
+    write: { args: ["i32", "ptr", FFIType.u64_fast], returns: FFIType.i64_fast },
+    close: { args: ["i32"], returns: "i32" },
+    statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
+  }).symbols,
+);
+const folders = lazily(() =>
+  dlopen("libc.so.6", {
+    mkdir: { args: ["ptr", "u32"], returns: "i32" },
+    unlinkat: { args: ["i32", "ptr", "i32"], returns: "i32" },
+    rename: { args: ["ptr", "ptr"], returns: "i32" },
+    utimensat: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+    getdents64: { args: ["i32", "ptr", FFIType.u64_fast], returns: FFIType.i64_fast },
   }).symbols,
 );
 
@@ -105,6 +128,100 @@ export function unshare(kinds: number): void {
 export function flock(fd: number, operation: number): void {
   kernelCall("flock");
   call("lock a file", () => few().flock(s32(fd), s32(operation)));
+}
+
+/** Opens a file (open(2)); `flags` are O.*, O_CLOEXEC is always set. */
+export function openFile(path: string, flags: number, mode = 0): number {
+  return call(`open "${path}"`, () => files().open(cstring(path), s32(flags | O.CLOEXEC), mode));
+}
+
+/** Closes a file or a socket. */
+export function closeFile(fd: number): void {
+  call("close a file", () => files().close(s32(fd)));
+}
+
+/** Reads into `into`; returns the number of bytes, 0 at the end. */
+export function readFile(fd: number, into: Uint8Array): number {
+  return call("read a file", () => files().read(s32(fd), into, into.length));
+}
+
+/** Writes; returns the number of bytes taken. */
+export function writeFile(fd: number, bytes: Uint8Array): number {
+  return call("write to a file", () => files().write(s32(fd), bytes, bytes.length));
+}
+
+/** Makes a folder in one that is there (mkdir(2)). */
+export function makeFolder(path: string, mode: number): void {
+  call(`make folder "${path}"`, () => folders().mkdir(cstring(path), mode));
+}
+
+/** Deletes a file, or with AT.REMOVEDIR an empty folder (unlinkat(2)). */
+export function unlink(path: string, flags = 0): void {
+  call(`delete "${path}"`, () => folders().unlinkat(AT.FDCWD, cstring(path), s32(flags)));
+}
+
+/** Gives a file another name, and takes away what had that name (rename(2)). */
+export function rename(from: string, to: string): void {
+  call(`rename "${from}" to "${to}"`, () => folders().rename(cstring(from), cstring(to)));
+}
+
+/** struct statx (linux/stat.h), as far as the device; its nested times flattened. */
+const statx = struct({
+  _mask_blksize_attributes_nlink_uid_gid: pad(28), stx_mode: u16, _spare: pad(2), stx_ino: u64, _size_blocks_attributes: pad(24),
+  _atime_btime_ctime: pad(48), mtime_sec: u64, mtime_nsec: u32, _rdev: pad(12), stx_dev_major: u32, stx_dev_minor: u32,
+});
+/** struct timespec twice: access and modification (utimensat(2)). */
+const timespecs = struct({ atime_sec: u64, atime_nsec: u64, mtime_sec: u64, mtime_nsec: u64 });
+/** struct linux_dirent64 (getdents64(2)) up to the name, which ends with a zero byte. */
+const dirent = struct({ d_ino: u64, d_off: u64, d_reclen: u16, d_type: u8 });
+
+export interface FileFacts {
+  /** Device and inode: no two files that there are now have the same. */
+  identity: string;
+  isFolder: boolean;
+  /** When it was changed last, in seconds since 1970. */
+  changed: number;
+}
+
+/** What there is at a path, or behind a descriptor (statx(2)). Links are followed. */
+export function factsOf(file: string | number): FileFacts {
+  const found = new Uint8Array(256); // all that the kernel fills, whatever we read of it
+  const [fd, path, flags] = typeof file === "number" ? [s32(file), "", AT.EMPTY_PATH] : [AT.FDCWD, file, 0];
+  call(`look at "${file}"`, () => files().statx(fd, cstring(path), flags, STATX.BASIC_STATS, found));
+  const { stx_dev_major, stx_dev_minor, stx_ino, stx_mode, mtime_sec, mtime_nsec } = statx.decode(found);
+  return {
+    identity: `${stx_dev_major}:${stx_dev_minor}:${stx_ino}`,
+    isFolder: (stx_mode & S.IFMT) === S.IFDIR,
+    changed: Number(mtime_sec) + mtime_nsec / 1e9,
+  };
+}
+
+/** Says when a file was changed last, in seconds since 1970 (utimensat(2)). */
+export function setFileTime(path: string, seconds: number): void {
+  const [sec, nsec] = [BigInt(Math.floor(seconds)), BigInt(Math.round((seconds % 1) * 1e9))];
+  const times = encode(timespecs, { atime_sec: sec, atime_nsec: nsec, mtime_sec: sec, mtime_nsec: nsec }).slice();
+  call(`set the time of "${path}"`, () => folders().utimensat(AT.FDCWD, cstring(path), times, 0));
+}
+
+/** The names in a folder (getdents64(2)), in the file system's order. */
+export function namesIn(path: string): string[] {
+  const fd = openFile(path, O.RDONLY | O.DIRECTORY);
+  try {
+    const names: string[] = [];
+    const buffer = new Uint8Array(64 * 1024);
+    for (;;) {
+      const length = call(`list "${path}"`, () => folders().getdents64(fd, buffer, buffer.length));
+      if (length === 0) return names.filter((name) => name !== "." && name !== "..");
+      for (let at = 0; at < length; ) {
+        const { d_reclen } = dirent.decode(buffer.subarray(at));
+        const text = buffer.subarray(at + dirent.size, at + d_reclen);
+        names.push(new TextDecoder().decode(text.subarray(0, text.indexOf(0))));
+        at += d_reclen;
+      }
+    }
+  } finally {
+    closeFile(fd);
+  }
 }
 
 /** The magic number of the file system that `fd` is on (fstatfs(2), f_type), as in linux/magic.h. */

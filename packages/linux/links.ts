@@ -9,7 +9,7 @@ import { macFrom, type Mac } from "./mac.ts";
 import type { NetlinkSocket } from "./netlink.ts";
 import { IF_OPER, IFF, IN6_ADDR_GEN_MODE, link as linkMessage } from "./uapi/if_link.ts";
 import { NLM_F } from "./uapi/netlink.ts";
-import { RTM } from "./uapi/rtnetlink.ts";
+import { RTEXT_FILTER, RTM } from "./uapi/rtnetlink.ts";
 import { AF } from "./uapi/socket.ts";
 import type { Value } from "./wire/codec.ts";
 
@@ -84,7 +84,8 @@ type Message = Value<typeof linkMessage>;
 /** @param rtnl the socket of the namespace whose links are meant, opened when first used */
 export function createLinks(rtnl: () => NetlinkSocket): Links {
   const get = (which: string | number): Link => {
-    const value = typeof which === "string" ? { attrs: { IFNAME: which } } : { ifi_index: which };
+    const attrs = { EXT_MASK: RTEXT_FILTER.SKIP_STATS }; // half of the answer, and nobody here reads it
+    const value = typeof which === "string" ? { attrs: { ...attrs, IFNAME: which } } : { ifi_index: which, attrs };
     return rtnl().get({ what: `get link "${which}"`, type: RTM.GETLINK, codec: linkMessage, value }, linkFrom);
   };
   const set = (what: string, value: Message): void =>
@@ -100,7 +101,7 @@ export function createLinks(rtnl: () => NetlinkSocket): Links {
       }),
     get,
     find: (which) => unless(["ENODEV"], () => get(which)),
-    list: () => rtnl().dump({ what: "list links", type: RTM.GETLINK, codec: linkMessage, value: {} }, linkFrom),
+    list: () => rtnl().dump({ what: "list links", type: RTM.GETLINK, codec: linkMessage, value: { attrs: { EXT_MASK: RTEXT_FILTER.SKIP_STATS } } }, linkFrom),
     set: (link, changes) => messagesFor(link, changes).forEach((value) => set(`set link "${link.name}"`, value)),
     delete: (name) => {
       try {
@@ -148,11 +149,13 @@ function messagesFor({ index }: Link, changes: LinkChanges): Message[] {
     ...(hairpin !== undefined && { MODE: Number(hairpin) }),
     ...(isolated !== undefined && { ISOLATED: Number(isolated) }),
   };
-  const flags = { ifi_index: index, ifi_flags: up ? IFF.UP : 0, ifi_change: IFF.UP };
+  const flags = { ifi_flags: up ? IFF.UP : 0, ifi_change: IFF.UP };
+  const ports = Object.keys(port).length > 0 ? [{ ifi_family: AF.BRIDGE, ifi_index: index, attrs: { PROTINFO: port } }] : [];
+  if (linkLocal === undefined && ports.length === 0 && up !== undefined) return [{ ifi_index: index, ...flags, attrs }];
   return [
     ...(Object.keys(attrs).length > 0 ? [{ ifi_index: index, attrs }] : []),
-    ...(Object.keys(port).length > 0 ? [{ ifi_family: AF.BRIDGE, ifi_index: index, attrs: { PROTINFO: port } }] : []),
-    ...(up === undefined ? [] : [flags]),
+    ...ports,
+    ...(up === undefined ? [] : [{ ifi_index: index, ...flags }]),
   ];
 }
 

@@ -9,10 +9,9 @@
  * The kernel has answered when send() returns, so nothing here waits: an answer that is not there yet never comes,
  * and is an error (EAGAIN) instead of a hang. A socket belongs to the namespace in which it was opened, for ever.
  */
-import { closeSync } from "node:fs";
 import { KernelError, errnoName } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
-import { recv, send, setSocketOption, socket, strerror } from "./libc.ts";
+import { closeFile, recv, send, setSocketOption, socket, strerror } from "./libc.ts";
 import { NETLINK, NLM_F, NLMSG, acknowledgement, nlmsgerr, nlmsghdr } from "./uapi/netlink.ts";
 import { AF, MSG, SO, SOCK, SOL } from "./uapi/socket.ts";
 import { createWriter, s32, viewOf, write, type Codec, type Writer } from "./wire/codec.ts";
@@ -58,18 +57,22 @@ export function openNetlink(protocol: number): NetlinkSocket {
   return {
     request: (one) => {
       const [sent] = wire.send([one], () => NLM_F.ACK);
-      for (const answer of wire.answersTo(sent)) {
-        if (answer.type !== NLMSG.ERROR) continue;
+      wire.receive((answer) => {
+        if (answer.sequence !== sent?.sequence || answer.type !== NLMSG.ERROR) return false;
         throwIfError(answer, one, sent);
-        return;
-      }
+        return true;
+      });
     },
     get: (one, decode) => {
       const [sent] = wire.send([one], () => 0);
-      for (const answer of wire.answersTo(sent)) {
-        if (answer.type !== NLMSG.ERROR) return decode(answer.body);
-        throwIfError(answer, one, sent);
-      }
+      let body: Uint8Array | undefined;
+      wire.receive((answer) => {
+        if (answer.sequence !== sent?.sequence) return false;
+        if (answer.type === NLMSG.ERROR) throwIfError(answer, one, sent);
+        else body = answer.body;
+        return body !== undefined;
+      });
+      if (body) return decode(body);
       throw new KernelError(`Cannot ${one.what}`, "ENODATA");
     },
     dump: (one, decode) => {
@@ -82,13 +85,13 @@ export function openNetlink(protocol: number): NetlinkSocket {
     batch: (requests) => {
       const last = requests.length - 2; // the operation before the batch's end
       const sent = wire.send(requests, (index) => (index === last ? NLM_F.ACK : 0));
-      for (const answer of wire.receive()) {
+      wire.receive((answer) => {
         const index = sent.findIndex(({ sequence }) => sequence === answer.sequence);
         const culprit = requests[index];
-        if (!culprit || answer.type !== NLMSG.ERROR) continue;
+        if (!culprit || answer.type !== NLMSG.ERROR) return false;
         throwIfError(answer, culprit, sent[index]);
-        if (index === last) return;
-      }
+        return index === last;
+      });
     },
     [Symbol.dispose]: wire.close,
   };
@@ -99,14 +102,16 @@ function dumpOnce<T, R>(wire: Wire, one: Request<T>, decode: (body: Uint8Array) 
   const [sent] = wire.send([one], () => NLM_F.DUMP);
   const found: R[] = [];
   let interrupted = false;
-  for (const answer of wire.answersTo(sent)) {
+  wire.receive((answer) => {
+    if (answer.sequence !== sent?.sequence) return false;
     if ((answer.flags & NLM_F.DUMP_INTR) !== 0) interrupted = true;
     if (answer.type === NLMSG.ERROR || answer.type === NLMSG.DONE) {
       throwIfError(answer, one, sent); // DONE carries an errno in the same place
-      break;
+      return true;
     }
     found.push(decode(answer.body));
-  }
+    return false;
+  });
   return interrupted ? undefined : found;
 }
 
@@ -119,8 +124,8 @@ interface Sent {
 /** The socket itself: messages out, messages in. */
 interface Wire {
   send(requests: readonly Request<unknown>[], flagsOf: (index: number) => number): Sent[];
-  receive(): Generator<Answer>;
-  answersTo(sent: Sent | undefined): Generator<Answer>;
+  /** Hands on what comes until `isLast` says that this was it. KernelError EAGAIN where nothing more comes. */
+  receive(isLast: (answer: Answer) => boolean): void;
   close(): void;
 }
 
@@ -131,11 +136,11 @@ function openWire(protocol: number): Wire {
   if (protocol === NETLINK.ROUTE) setSocketOption(fd, SOL.NETLINK, NETLINK.GET_STRICT_CHK, 1);
   let sequence = 0;
   const into = new Uint8Array(RECEIVE);
-  const receive = function* (): Generator<Answer> {
+  const receive = (isLast: (answer: Answer) => boolean): void => {
     for (;;) {
       const length = recv(fd, into, MSG.DONTWAIT | MSG.TRUNC);
       if (length > into.length) throw new RangeError(`Cannot receive ${length} bytes of netlink (${into.length} fit)`);
-      yield* answersIn(into.subarray(0, length));
+      for (const answer of answersIn(into.subarray(0, length))) if (isLast(answer)) return;
     }
   };
   return {
@@ -155,10 +160,7 @@ function openWire(protocol: number): Wire {
       return places.map((place, index) => ({ sequence: place.sequence, bytes: bytes.subarray(place.at, end(index)) }));
     },
     receive,
-    answersTo: function* (sent) {
-      for (const answer of receive()) if (answer.sequence === sent?.sequence) yield answer;
-    },
-    close: () => closeSync(fd),
+    close: () => closeFile(fd),
   };
 }
 
@@ -172,7 +174,8 @@ function putMessage<T>(writer: Writer, { type, codec, value }: Request<T>, heade
 }
 
 /** The messages in what one recv() gave. */
-export function* answersIn(received: Uint8Array): Generator<Answer> {
+export function answersIn(received: Uint8Array): Answer[] {
+  const answers: Answer[] = [];
   for (let at = 0; at + HEADER <= received.length; ) {
     const { nlmsg_len, nlmsg_type, nlmsg_flags, nlmsg_seq } = nlmsghdr.decode(received.subarray(at));
     if (nlmsg_len < HEADER || at + nlmsg_len > received.length) {
@@ -180,9 +183,10 @@ export function* answersIn(received: Uint8Array): Generator<Answer> {
       throw new RangeError(`Cannot decode netlink: a message claims ${nlmsg_len} bytes at offset ${at} (${wanted})`);
     }
     const body = received.subarray(at + HEADER, at + nlmsg_len);
-    yield { type: nlmsg_type, flags: nlmsg_flags, sequence: nlmsg_seq, body };
+    answers.push({ type: nlmsg_type, flags: nlmsg_flags, sequence: nlmsg_seq, body });
     at += (nlmsg_len + 3) & ~3;
   }
+  return answers;
 }
 
 function throwIfError(answer: Answer, { what, codec }: Request<unknown>, sent: Sent | undefined): void {

@@ -9,17 +9,17 @@
  * then talked to from outside. What has no socket (the files of /proc/sys/net) is done inside(): synchronously,
  * because any thread that the runtime starts meanwhile would stay there.
  */
-import { closeSync, fstatSync, openSync } from "node:fs";
 import { createAddrs, type Addrs } from "./addrs.ts";
 import { KernelError, isErrno, unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
-import { fileSystemMagic, setns, unshare } from "./libc.ts";
+import { closeFile, factsOf, fileSystemMagic, openFile, setns, unshare } from "./libc.ts";
 import { createLinks, type Links } from "./links.ts";
 import { createNeighbours, type Neighbours } from "./neighbours.ts";
 import { openNetlink, type NetlinkSocket } from "./netlink.ts";
 import { createNft, type Nft } from "./nft/nft.ts";
 import { createRoutes, type Routes } from "./routes.ts";
 import { createSysctl, type Sysctl } from "./sysctl.ts";
+import { O } from "./uapi/fs.ts";
 import { NETLINK } from "./uapi/netlink.ts";
 import { CLONE, NSFS_MAGIC, PROC_SUPER_MAGIC } from "./uapi/socket.ts";
 
@@ -37,13 +37,15 @@ export interface Netns extends Disposable {
   /** Runs synchronous work with the calling thread in the namespace. */
   inside<T>(work: () => T): T;
   sameAs(other: Netns): boolean;
+  /** Its inode, which it has whatever path leads to it: tells it from every other namespace that there is now. */
+  identity(): string;
 }
 
 const OWN = "/proc/thread-self/ns/net";
 
 /** The namespace this process runs in. */
 function host(): Netns {
-  return netnsFrom(OWN, openSync(OWN, "r"), (work) => work());
+  return netnsFrom(OWN, openFile(OWN, O.RDONLY), (work) => work());
 }
 
 /** Opens the namespace at `path`; KernelError ENOENT where there is nothing, EINVAL where it is something else. */
@@ -60,14 +62,14 @@ function find(path: string): Netns | undefined {
 
 /** Makes a namespace without a name: it is gone when it is disposed of and nothing else holds it. */
 function create(): Netns {
-  const own = openSync(OWN, "r");
+  const own = openFile(OWN, O.RDONLY);
   try {
     unshare(CLONE.NEWNET);
-    const fd = openSync(OWN, "r");
+    const fd = openFile(OWN, O.RDONLY);
     setns(own, CLONE.NEWNET);
     return netnsFrom(OWN, fd, entering(fd));
   } finally {
-    closeSync(own);
+    closeFile(own);
   }
 }
 
@@ -95,30 +97,25 @@ function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): N
     sysctl: createSysctl(inside),
     nft: createNft(socketOf(NETLINK.NETFILTER)),
     inside,
-    sameAs: (other) => identityOf(fd) === identityOf(other.fd),
+    sameAs: (other) => other.identity() === factsOf(fd).identity,
+    identity: () => factsOf(fd).identity,
     [Symbol.dispose]: () => {
       for (const socket of sockets.splice(0)) socket[Symbol.dispose]();
-      closeSync(fd);
+      closeFile(fd);
     },
   };
 }
 
-/** A namespace is one inode of one file system, whatever path leads to it. */
-function identityOf(fd: number): string {
-  const { dev, ino } = fstatSync(fd, { bigint: true });
-  return `${dev}:${ino}`;
-}
-
 function entering(fd: number): <T>(work: () => T) => T {
   return (work) => {
-    const back = openSync(OWN, "r");
+    const back = openFile(OWN, O.RDONLY);
     try {
       setns(fd, CLONE.NEWNET);
       const result = synchronous(work);
       return result;
     } finally {
       setns(back, CLONE.NEWNET);
-      closeSync(back);
+      closeFile(back);
     }
   };
 }
@@ -131,30 +128,21 @@ function synchronous<T>(work: () => T): T {
 
 /** Opens the file and makes sure that it is a namespace: a plain file left at the path is a pod that is gone. */
 function openNamespaceFile(path: string): number {
-  const fd = openFile(path);
+  const fd = openAnyFile(path);
   const magic = fileSystemMagic(fd);
   if (magic === NSFS_MAGIC || magic === PROC_SUPER_MAGIC) return fd;
-  closeSync(fd);
+  closeFile(fd);
   const reason = `it is on a file system of magic 0x${magic.toString(16)}, a network namespace is wanted`;
   throw new KernelError(`Cannot open namespace "${path}"`, "EINVAL", { reason });
 }
 
 /** Not blocking: a fifo at the path must not hold us up. */
-function openFile(path: string): number {
+function openAnyFile(path: string): number {
   try {
-    return openSync(path, 0o4000); // O_RDONLY | O_NONBLOCK
+    return openFile(path, O.RDONLY | O.NONBLOCK);
   } catch (error) {
-    for (const [errno, reason] of Object.entries(REASONS)) {
-      if (isErrno(error, errno)) throw new KernelError(`Cannot open namespace "${path}"`, errno, { reason, cause: error });
-    }
-    throw error;
+    if (!isErrno(error, "ENXIO")) throw error;
+    const reason = "it is a socket or a device, a network namespace is wanted";
+    throw new KernelError(`Cannot open namespace "${path}"`, "ENXIO", { reason, cause: error });
   }
 }
-
-const REASONS = {
-  ENOENT: "there is no such file",
-  ENOTDIR: "a part of the path is no folder",
-  EACCES: "permission denied",
-  ELOOP: "too many symbolic links",
-  ENXIO: "it is a socket or a device, a network namespace is wanted",
-} as const;

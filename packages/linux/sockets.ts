@@ -10,10 +10,9 @@
  * A socket stays in the namespace in which it was opened, so one process can be both ends of a conversation. Nothing here
  * blocks but wait(), which has a time limit: that a packet is lost is an answer, too.
  */
-import { closeSync } from "node:fs";
 import { KernelError, errnoName, isErrno } from "./errors.ts";
 import { afOf, bitsOf, ipFrom, type Family, type Ip } from "./ip.ts";
-import { accept, bind, connect, getSocketOption, listen, poll, recvFrom, send, sendTo, setSocketOption, socket, socketName, strerror } from "./libc.ts";
+import { accept, bind, closeFile, connect, getSocketOption, listen, poll, recvFrom, send, sendTo, setSocketOption, socket, socketName, strerror } from "./libc.ts";
 import type { Netns } from "./netns.ts";
 import { AF, IPPROTO, IPV6, POLL, SO, SOCK, SOL } from "./uapi/socket.ts";
 import { be16, encode, pad, struct, u16 } from "./wire/codec.ts";
@@ -99,7 +98,7 @@ function socketFrom(fd: number): IpSocket {
       return endpointFrom(address);
     },
     [Symbol.dispose]: () => {
-      if (open) closeSync(fd);
+      if (open) closeFile(fd);
       open = false;
     },
   };

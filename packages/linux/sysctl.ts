@@ -4,9 +4,10 @@
  * Names are paths, "net/ipv4/ip_forward": an interface may have a dot in its name, so dots do not separate. What
  * stands under net/ belongs to the namespace of the thread that opens the file.
  */
-import * as fs from "node:fs";
 import { unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
+import { put, readText } from "./files.ts";
+import { namesIn } from "./libc.ts";
 
 export interface Sysctl {
   /** The value as the kernel prints it; undefined where this kernel has no such parameter. */
@@ -26,16 +27,16 @@ const ABSENT = ["ENOENT", "ENOTDIR"] as const;
 export function createSysctl(inside: <T>(work: () => T) => T): Sysctl {
   const find = (name: string): string | undefined => {
     kernelCall(`read sysctl ${name}`);
-    return unless(ABSENT, () => inside(() => fs.readFileSync(pathOf(name), "utf8").trim()));
+    return unless(ABSENT, () => inside(() => readText(pathOf(name)).trim()));
   };
   const set = (name: string, value: number | string): boolean => {
     if (find(name) === String(value)) return false;
     kernelCall(`write sysctl ${name}`);
-    inside(() => fs.writeFileSync(pathOf(name), String(value)));
+    inside(() => put(pathOf(name), String(value), 0));
     return true;
   };
   const setIfThere = (name: string, value: number | string): boolean | undefined => unless(ABSENT, () => set(name, value));
-  const list = (folder: string): string[] => unless(ABSENT, () => inside(() => fs.readdirSync(pathOf(folder)))) ?? [];
+  const list = (folder: string): string[] => unless(ABSENT, () => inside(() => namesIn(pathOf(folder)))) ?? [];
   return { find, set, setIfThere, list };
 }
 

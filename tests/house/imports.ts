@@ -34,7 +34,7 @@ export interface Import {
 /** Every static, dynamic and type import, and every export from elsewhere. */
 export function importsOf(file: RepositoryFile): Import[] {
   const code = codeOf(file.text);
-  const places = code.matchAll(/\b(?:from|import)\s*\(?\s*(["'])(\s*)\1/g);
+  const places = code.matchAll(/\b(?:from|import|require)\s*\(?\s*(["'])(\s*)\1/g);
   return [...places].map((match) => {
     const begin = match.index + match[0].length - 1 - (match[2] ?? "").length;
     const specifier = file.text.slice(begin, begin + (match[2] ?? "").length);

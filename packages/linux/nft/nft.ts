@@ -26,8 +26,13 @@ export type { Change };
 export interface Nft {
   /** Sends all that `build` asks for as one transaction; nothing is sent where it asks for nothing. */
   transaction(build: (change: Change) => void): void;
-  /** Reads, decides, changes: as transaction, but again from the start where another changed the rules meanwhile. */
-  update(build: (change: Change, nft: Nft) => void): void;
+  /**
+   * Reads, decides, changes: as transaction, but again from the start where another changed the rules meanwhile. Gives the
+   * generation of the rules as they are then: while that stands, everything is as it was decided.
+   */
+  update(build: (change: Change, nft: Nft) => void): number;
+  /** Counts the changes that anybody made to the rules of this namespace. */
+  generation(): number;
   tables(): Table[];
   chains(family?: TableFamily): Chain[];
   findChain(chain: Chain): Chain | undefined;
@@ -49,10 +54,11 @@ export function createNft(socket: () => NetlinkSocket): Nft {
     return socket().get(ask, (body) => generationMessage.decode(body).attrs.ID ?? 0);
   };
 
-  const send = (build: (change: Change, nft: Nft) => void, GENID?: number): void => {
+  /** True if there was something to send. */
+  const send = (build: (change: Change, nft: Nft) => void, GENID?: number): boolean => {
     const operations: Request<unknown>[] = [];
     build(changesInto(operations), nft);
-    if (operations.length === 0) return;
+    if (operations.length === 0) return false;
     const edge = { res_id: NFNL_SUBSYS.NFTABLES };
     const begin = { ...edge, attrs: { ...(GENID !== undefined && { GENID }) } };
     socket().batch([
@@ -60,13 +66,14 @@ export function createNft(socket: () => NetlinkSocket): Nft {
       ...operations,
       { what: "end a change of rules", type: NFNL_MSG_BATCH.END, codec: batchEdge, value: edge },
     ]);
+    return true;
   };
 
-  const update = (build: (change: Change, nft: Nft) => void): void => {
+  const update = (build: (change: Change, nft: Nft) => void): number => {
     for (let tries = 0; tries < TRIES; tries++) {
       try {
-        send(build, generation());
-        return;
+        const before = generation();
+        return send(build, before) ? before + 1 : before; // the kernel refuses if another one came in between
       } catch (error) {
         if (!isErrno(error, "ERESTART", "E85")) throw error;
       }
@@ -75,8 +82,9 @@ export function createNft(socket: () => NetlinkSocket): Nft {
   };
 
   const nft: Nft = {
-    transaction: (build) => send(build),
+    transaction: (build) => void send(build),
     update,
+    generation,
     tables: () => {
       const ask = { message: NFT_MSG.GETTABLE, codec: tableMessage, value: { nfgen_family: NFPROTO.UNSPEC } };
       return dump("list tables", ask, tableFrom).filter((table) => table !== undefined);

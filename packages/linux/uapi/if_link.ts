@@ -69,6 +69,7 @@ const plain = {
   AF_SPEC:   [26, IFLA_AF_SPEC],
   GROUP:     [27, u32],
   NET_NS_FD: [28, u32],     // put the link into the namespace behind this file descriptor
+  EXT_MASK:  [29, u32],     // RTEXT_FILTER: what an answer is to have or lack
   CARRIER:   [33, u8],
   NUM_TX_QUEUES: [31, u32],
   NUM_RX_QUEUES: [32, u32],

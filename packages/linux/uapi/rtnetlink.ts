@@ -11,6 +11,8 @@ export const RTM = {
   NEWNEIGH: 28, DELNEIGH: 29, GETNEIGH: 30,
 } as const;
 
+export const RTEXT_FILTER = { SKIP_STATS: 8 } as const;
+
 export const rtmsg = struct({
   rtm_family:   u8,
   rtm_dst_len:  u8,

@@ -35,9 +35,10 @@ export interface RawAttribute {
   offset: number;
 }
 
-/** Walks the attributes in `raw`. Short, long and overlapping ones throw RangeError with the offset. */
-export function* attributesOf(name: string, raw: Uint8Array): Generator<RawAttribute> {
+/** The attributes in `raw`. Short, long and overlapping ones throw RangeError with the offset. */
+export function attributesOf(name: string, raw: Uint8Array): RawAttribute[] {
   const view = viewOf(raw);
+  const found: RawAttribute[] = [];
   for (let offset = 0; offset + HEADER <= raw.length; ) {
     const length = u16.get(view, offset);
     const type = u16.get(view, offset + 2) & NLA_TYPE_MASK;
@@ -45,9 +46,10 @@ export function* attributesOf(name: string, raw: Uint8Array): Generator<RawAttri
       const facts = `attribute ${type} claims ${length} bytes at offset ${offset}`;
       throw new RangeError(`Cannot decode ${name}: ${facts} (4 to ${raw.length - offset} are wanted)`);
     }
-    yield { type, body: raw.subarray(offset + HEADER, offset + length), offset };
+    found.push({ type, body: raw.subarray(offset + HEADER, offset + length), offset });
     offset += align(length);
   }
+  return found;
 }
 
 /** Writes one attribute: header, payload, padding. */
@@ -66,13 +68,24 @@ export function attrs<const T extends Table>(name: string, table: T): AttrSet<T>
   const byType = new Map(Object.entries(entries).map(([key, [type, codec]]) => [type, { key, codec }]));
   const read = (raw: Uint8Array): Attrs<T> => {
     const out: Record<string, unknown> = {};
-    const unknown = new Map<number, Uint8Array>();
-    for (const { type, body } of attributesOf(name, raw)) {
-      const known = byType.get(type);
-      if (known) out[known.key] = within(`${name}_${known.key}`, () => decode(known.codec, body));
-      else unknown.set(type, body.slice());
+    let unknown: Map<number, Uint8Array> | undefined;
+    let inside = "";
+    try {
+      for (const { type, body } of attributesOf(name, raw)) {
+        const known = byType.get(type);
+        if (known) {
+          inside = known.key;
+          out[known.key] = decode(known.codec, body);
+          inside = "";
+        } else {
+          (unknown ??= new Map()).set(type, body.slice());
+        }
+      }
+    } catch (error) {
+      throw inside === "" ? error : named(`${name}_${inside}`, error);
     }
-    return (unknown.size > 0 ? { ...out, unknown } : out) as Attrs<T>;
+    if (unknown) out["unknown"] = unknown;
+    return out as Attrs<T>;
   };
   const writeAll = (writer: Writer, value: Attrs<T>): void => {
     const { unknown, ...known } = value as Record<string, unknown> & Unknown;
@@ -167,7 +180,7 @@ export function list<T>(type: number, of: Codec<T>): Blob<T[]> & { of: Codec<T>;
     nested: true,
     of,
     type,
-    read: (raw) => [...attributesOf("a list", raw)].map(({ body }) => decode(of, body)),
+    read: (raw) => attributesOf("a list", raw).map(({ body }) => decode(of, body)),
     write: (writer, items) => items.forEach((item) => writeAttribute(writer, type, of, item)),
   };
 }
@@ -177,9 +190,13 @@ function within<T>(name: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof RangeError) || error.message.startsWith(`In ${name}`)) throw error;
-    throw new RangeError(`In ${name}: ${error.message}`, { cause: error });
+    throw named(name, error);
   }
+}
+
+function named(name: string, error: unknown): unknown {
+  if (!(error instanceof RangeError) || error.message.startsWith(`In ${name}`)) return error;
+  return new RangeError(`In ${name}: ${error.message}`, { cause: error });
 }
 
 export type { Fixed };

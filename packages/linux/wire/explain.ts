@@ -20,10 +20,10 @@ export function explain(codec: Codec<unknown>, raw: Uint8Array): string[] {
     return [fields.join(" "), ...explain(body as Codec<unknown>, raw.subarray((header.size + 3) & ~3))];
   }
   if (some.kinds && some.table) return explainTagged(some, raw);
-  if (some.table) return [...attributesOf(some.name, raw)].flatMap((item) => explainAttribute(some, item));
+  if (some.table) return attributesOf(some.name, raw).flatMap((item) => explainAttribute(some, item));
   if (some.of) {
     const { of, type } = some;
-    return [...attributesOf("list", raw)].flatMap(({ body }) => [`- (${type})`, ...indent(explain(of, body))]);
+    return attributesOf("list", raw).flatMap(({ body }) => [`- (${type})`, ...indent(explain(of, body))]);
   }
   return [text(decode(codec as Codec<unknown>, raw))];
 }
@@ -46,7 +46,7 @@ function explainAttribute(set: Explainable, { type, body }: RawAttribute): strin
 
 function explainTagged(set: Explainable, raw: Uint8Array): string[] {
   let kind = "";
-  return [...attributesOf(set.name, raw)].flatMap(({ type, body }) => {
+  return attributesOf(set.name, raw).flatMap(({ type, body }) => {
     const [name, codec] = named(set, type);
     const inner = set.kinds?.[kind];
     if (codec && kind === "") {
