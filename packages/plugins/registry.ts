@@ -1,13 +1,47 @@
-/** Every plugin in this binary, by its CNI type: the name that the binary is called by picks one. */
-import type { Plugin } from "@vethwork/cni";
-import hostLocal from "./host-local/host-local.ts";
-import loopback from "./loopback/loopback.ts";
-import staticAddresses from "./static/static.ts";
-import vethwork from "./vethwork/vethwork.ts";
+/**
+ * Every plugin in this binary, by its CNI type: the name that the binary is called by picks one.
+ *
+ * A plugin's file, and all that it imports, is evaluated when it is asked to do something, so that a pod waits for one
+ * plugin and not for all of them, and VERSION for none. An import cannot wait like this without making plugins
+ * asynchronous; a require can.
+ */
+import { allVersions, type Plugin } from "@vethwork/cni";
 
-const plugins: readonly Plugin[] = [hostLocal, loopback, staticAddresses, vethwork];
+interface PluginFile {
+  default: Plugin;
+}
 
-export const types: readonly string[] = plugins.map(({ type }) => type);
+const files: Readonly<Record<string, () => PluginFile>> = {
+  "host-local": () => require("./host-local/host-local.ts"),
+  loopback: () => require("./loopback/loopback.ts"),
+  static: () => require("./static/static.ts"),
+  vethwork: () => require("./vethwork/vethwork.ts"),
+};
+
+export const types: readonly string[] = Object.keys(files);
 
 /** The plugin of that type; undefined where this binary has none. */
-export const findPlugin = (type: string): Plugin | undefined => plugins.find((plugin) => plugin.type === type);
+export function findPlugin(type: string): Plugin | undefined {
+  const load = Object.hasOwn(files, type) ? files[type] : undefined;
+  return load && lazily(type, load);
+}
+
+function lazily(type: string, load: () => PluginFile): Plugin {
+  let file: PluginFile | undefined;
+  const plugin = (): Plugin => (file ??= load()).default;
+  return {
+    type,
+    versions: allVersions,
+    get about() {
+      return plugin().about;
+    },
+    get config() {
+      return plugin().config;
+    },
+    add: (context) => plugin().add(context),
+    del: (context) => plugin().del(context),
+    check: (context) => plugin().check?.(context),
+    gc: (context) => plugin().gc?.(context),
+    status: (context) => plugin().status?.(context),
+  };
+}

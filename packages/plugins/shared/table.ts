@@ -13,7 +13,7 @@
  * helped so: explicit drop and reject rules before it, xtables of the legacy kind, tables with an owner (firewalld's).
  */
 import {
-  words, textOf, sameRule, commentOf, parseCidr,
+  commentOf, deleteFile, ensureFolder, findText, folderOf, parseCidr, sameRule, textOf, words, writeText,
   type Change, type Chain, type Cidr, type Family, type Ip, type Netns, type Nft, type NftSet, type Rule, type Table,
 } from "@vethwork/linux";
 
@@ -28,7 +28,7 @@ export const nodesSet = (family: Family): NftSet => ({
 });
 
 /** Multicast is never masqueraded: its receivers are told by group, and answer by other means. */
-const MULTICAST = { 4: parseCidr("224.0.0.0/4"), 6: parseCidr("ff00::/8") } as const;
+const multicast = (family: Family): Cidr => parseCidr(family === 4 ? "224.0.0.0/4" : "ff00::/8");
 
 export interface NetworkRules {
   /** The network's name; it names the chain and stands in every comment. */
@@ -49,7 +49,7 @@ export function masqueradeRules({ name, networks, masquerade }: NetworkRules): R
   return networks.map((network) => {
     const header = words.ipOf(network.family);
     const inside = networks.filter(({ family }) => family === network.family).map((one) => header.daddr.ne(one));
-    const outside = [header.daddr.ne(MULTICAST[network.family]), header.daddr.notIn(nodesSet(network.family))];
+    const outside = [header.daddr.ne(multicast(network.family)), header.daddr.notIn(nodesSet(network.family))];
     return {
       chain: chainOf(name),
       words: [header.saddr.eq(network), ...inside, ...outside, words.counter, words.masquerade],
@@ -58,9 +58,17 @@ export function masqueradeRules({ name, networks, masquerade }: NetworkRules): R
   });
 }
 
-/** Makes the network's rules so. Where they are so already, nothing is written. */
+/**
+ * Makes the network's rules so. Where they are so already, nothing is written.
+ *
+ * Reading all rules and chains to find that nothing has changed costs more than the rest of the way out. So the kernel's
+ * count of changes is noted once the rules are right; as long as it stands, nobody has touched any rule of this node.
+ */
 export function ensureRules(host: Netns, network: NetworkRules): void {
-  host.nft.update((change, nft) => {
+  const note = noteOf(network.name);
+  const right = (generation: number): string => `${host.identity()} ${generation} ${network.networks.join(" ")} ${network.masquerade}\n`;
+  if (findText(note) === right(host.nft.generation())) return;
+  const generation = host.nft.update((change, nft) => {
     ensureMasquerade(change, nft, network);
     const wanted = network.networks.flatMap((one) => acceptWords(one, network.name));
     for (const chain of dropping(nft)) {
@@ -72,7 +80,12 @@ export function ensureRules(host: Netns, network: NetworkRules): void {
       }
     }
   });
+  ensureFolder(folderOf(note));
+  writeText(note, right(generation));
 }
+
+/** A network's name never begins with a dot, so this is nobody's folder of addresses. */
+const noteOf = (name: string): string => `/run/vethwork/.rules-${name}`;
 
 /** What is missing or not as it should be, in words; nothing where all is well. */
 export function findFaults(host: Netns, network: NetworkRules): string[] {
@@ -97,6 +110,7 @@ function ensureMasquerade(change: Change, nft: Nft, network: NetworkRules): void
 
 /** Takes out all that ensureRules made for the network. The table goes with the last of its users. */
 export function deleteRules(host: Netns, name: string): void {
+  deleteFile(noteOf(name));
   host.nft.update((change, nft) => {
     for (const chain of dropping(nft)) {
       const ours = nft.rules(chain).filter((rule) => commentOf(rule).startsWith(`${markOf(name)} `));

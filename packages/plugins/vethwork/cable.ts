@@ -10,18 +10,15 @@
  * The pod knows its MAC address by a permanent neighbour entry, so it never asks. Were it the node's own, the node would
  * use it as its source towards pods. In IPv6 the node's end has fe80::1, which is only ever valid on that cable.
  */
-import { cidrOf, macOf, parseCidr, parseIp, parseMac, type Family, type Ip, type Link, type Netns } from "@vethwork/linux";
+import { cidrOf, macOf, parseCidr, parseIp, parseMac, type Cidr, type Family, type Ip, type Link, type Netns } from "@vethwork/linux";
 
 /** 118 is "v". Routing daemons have numbers of their own: 12 bird, 42 babel, 186 bgp, 188 ospf (linux/rtnetlink.h). */
 export const ROUTE_PROTOCOL = 118;
 /** Locally administered; the rest spells "veth". One MAC for all node ends, so that a pod's entry for it never goes stale. */
 export const GATEWAY_MAC = parseMac("02:76:65:74:68:01");
 
-const GATEWAYS = { 4: parseIp("169.254.1.1"), 6: parseIp("fe80::1") } as const;
-const EVERYWHERE = { 4: parseCidr("0.0.0.0/0"), 6: parseCidr("::/0") } as const;
-
-export const gatewayOf = (family: Family): Ip => GATEWAYS[family];
-export const defaultRoute = (family: Family) => EVERYWHERE[family];
+export const gatewayOf = (family: Family): Ip => parseIp(family === 4 ? "169.254.1.1" : "fe80::1");
+export const defaultRoute = (family: Family): Cidr => parseCidr(family === 4 ? "0.0.0.0/0" : "::/0");
 
 export interface Cable {
   /** Name of the node's end, and of the pod's. */
@@ -104,9 +101,9 @@ export function cableFaults(host: Netns, pod: Netns, { outside, inside, addresse
  * to an address that only a default route leads to: nobody has it (RFC 1112 section 4 reserves it; IANA never gave it).
  */
 export function worldMtu(host: Netns): number {
-  const [ETHERNET, NOBODY] = [1500, [parseIp("240.0.0.1"), parseIp("2000::1")]];
-  for (const ip of NOBODY) {
-    const device = host.routes.find(ip)?.link;
+  const ETHERNET = 1500;
+  for (const nobody of ["240.0.0.1", "2000::1"]) {
+    const device = host.routes.find(parseIp(nobody))?.link;
     const link = device === undefined ? undefined : host.links.find(device);
     if (link && !link.loopback) return link.mtu;
   }

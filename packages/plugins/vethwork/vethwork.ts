@@ -17,9 +17,8 @@
  * It takes the place of a plugin in Bash that set a bridge up by hand; options are in ./plan.ts, addresses in
  * ../shared/ipam, the cable in ./cable.ts, the rules in ../shared/table.ts.
  */
-import { dirname } from "node:path";
 import { CniError, ErrorCode, definePlugin, type Context, type Result } from "@vethwork/cni";
-import { Netns, cidrOf, deleteEmptyFolder, parseCidr, parseIp, type Ip } from "@vethwork/linux";
+import { Netns, cidrOf, deleteEmptyFolder, folderOf as parentOf, isErrno, parseCidr, parseIp, type Ip } from "@vethwork/linux";
 import { hostEndName, isOfNetwork, labelOf, type Attached } from "../shared/attachment.ts";
 import { ensureForwarding, isForwarding } from "../shared/forwarding.ts";
 import { openBook } from "../shared/ipam/book.ts";
@@ -42,9 +41,6 @@ export default definePlugin({
     const plan = planOf(config);
     const host = undo.use(Netns.host());
     using pod = openPod(args.netns);
-    if (pod.links.find(args.ifname)) {
-      throw new CniError(ErrorCode.INVALID_ENVIRONMENT, `CNI_IFNAME "${args.ifname}" is taken in the pod (a free name is wanted)`);
-    }
 
     // 1. The address. It is in the book before the network knows of it, so that no two pods ever have it.
     const addresses = takeAddresses(host, plan, args);
@@ -59,7 +55,7 @@ export default definePlugin({
       alias: labelOf(config.name, args),
     };
     undo.defer(() => host.links.delete(cable.outside));
-    addCable(host, pod, cable);
+    makeCable(host, pod, cable);
 
     // 3. The node's side: up, and the way to the pod. It must be up before the pod can send.
     const near = dressNode(host, cable);
@@ -136,6 +132,17 @@ export default definePlugin({
   },
 });
 
+/** The kernel says of either end only that its name is taken; which one, and what to do, is looked up when it has said so. */
+function makeCable(host: Netns, pod: Netns, cable: Cable): void {
+  try {
+    addCable(host, pod, cable);
+  } catch (error) {
+    if (!isErrno(error, "EEXIST") || !pod.links.find(cable.inside)) throw error;
+    const message = `CNI_IFNAME "${cable.inside}" is taken in the pod (a free name is wanted)`;
+    throw new CniError(ErrorCode.INVALID_ENVIRONMENT, message, { cause: error });
+  }
+}
+
 /** An address whose route still leads to a pod is not free, whatever the book says: somebody may have deleted the book. */
 function takeAddresses(host: Netns, { pools, folder }: Plan, attached: Attached): Ip[] {
   using book = openBook(folder);
@@ -192,7 +199,7 @@ function deleteIfUnused(host: Netns, config: Config): void {
     const ours = route.type === "unreachable" && subnets.some((subnet) => String(subnet) === String(route.dst));
     if (ours) host.routes.delete(route);
   }
-  if (book.deleteIfEmpty()) deleteEmptyFolder(dirname(folderOf(config)));
+  if (book.deleteIfEmpty()) deleteEmptyFolder(parentOf(folderOf(config)));
 }
 
 interface Made {
