@@ -3,7 +3,7 @@
  *
  *   bun bench/main.ts [--only NAME] [--measures LIST] [--rounds N] [--json] [--strict] [--list]
  *
- * Each case runs in a node of namespaces of its own, so nothing of it is seen or left on the machine. Only ratios travel
+ * Each side of a case runs in a node of namespaces of its own, so nothing of it is seen or left on the machine. Only ratios travel
  * from one machine to another: absolute times are those of this one. Progress goes to stderr.
  */
 import { readFileSync } from "node:fs";
@@ -11,14 +11,9 @@ import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { isObject, parseJson } from "@vethwork/cni";
-import { startNode } from "../tests/conformance/node/node.ts";
-import { cases, measures, type Case, type Measure } from "./cases.ts";
+import { cases, measures, reference, type Case, type Measure } from "./cases.ts";
 import { figureOf, type Figure } from "./figures.ts";
-import type { Answer, Order } from "./sampler.ts";
-
-const root = join(import.meta.dir, "..");
-const reference = join(root, ".cache/reference-plugins");
-const bins = { ours: join(root, "dist/cni-bin"), peer: join(reference, "usr/lib/cni") };
+import { measure } from "./rounds.ts";
 
 const help = `Usage: npm run bench [-- --only NAME] [--measures LIST] [--rounds N] [--json] [--strict] [--list]
 
@@ -76,24 +71,16 @@ function misuse(what: string): number {
   return 2;
 }
 
-/** A node for each case, taken down in any case; killed, it takes its node along. */
 async function measured(one: Case, rounds: number): Promise<Row[]> {
   process.stderr.write(`${one.about} … `);
   const begun = performance.now();
-  const node = await startNode();
-  try {
-    const order: Order = { case: one, bins, rounds, crowd: CROWD };
-    const out = await node.run([process.execPath, join(import.meta.dir, "sampler.ts")], { stdin: JSON.stringify(order), timeoutMs: 1_800_000 });
-    const answer: Answer = JSON.parse(out);
-    process.stderr.write(`${((performance.now() - begun) / 1000).toFixed(0)} s\n`);
-    return measures.flatMap((measure): Row[] => {
-      const samples = answer[measure];
-      if (!samples) return [];
-      return [{ name: one.name, measure, about: one.about, unit: measure === "memory" ? "MiB" : "ms", budget: one.takes[measure] ?? null, ...figureOf(samples) }];
-    });
-  } finally {
-    await node.stop();
-  }
+  const answer = await measure(one, { rounds, crowd: CROWD });
+  process.stderr.write(`${((performance.now() - begun) / 1000).toFixed(0)} s\n`);
+  return measures.flatMap((name): Row[] => {
+    const samples = answer[name];
+    if (!samples) return [];
+    return [{ name: one.name, measure: name, about: one.about, unit: name === "memory" ? "MiB" : "ms", budget: one.takes[name] ?? null, ...figureOf(samples) }];
+  });
 }
 
 const TITLES: Readonly<Record<Measure, string>> = {
@@ -120,7 +107,7 @@ const columns = (title: string, ...cells: string[]): string => `  ${title.padEnd
 const isOver = ({ ratio, budget }: Row): boolean => budget !== null && ratio > budget;
 
 function machine() {
-  const packageFile = parseJson(readFileSync(join(root, "package.json"), "utf8"));
+  const packageFile = parseJson(readFileSync(join(import.meta.dir, "../package.json"), "utf8"));
   const ours = isObject(packageFile) ? String(packageFile["version"]) : "";
   return { kernel: release(), processors: cpus().length, ours, peer: readFileSync(join(reference, ".version"), "utf8").trim() };
 }

@@ -1,130 +1,81 @@
 /**
  * The sampler: runs inside a node of namespaces, starts plugins as a runtime does, and tells how long each took.
  *
- *     ADD ours, DEL ours, ADD peer, DEL peer, ADD peer, DEL peer, ADD ours, …      in turns, the first of a pair alternating
+ * What is timed is a whole process, from its start to the end of its output: what a pod waits for. Each side has a node
+ * and a sampler of its own, the same program, so what starting costs the runtime is in both figures alike, and neither
+ * finds the other's rules in its way. Namespaces are made before and deleted after all rounds, since the kernel goes on
+ * clearing one away for a while, and holds the lock that ADD needs.
  *
- * What is timed is a whole process, from its start to the end of its output: what a pod waits for. Both sides are started
- * by the same call of the same process, so what starting costs the runtime is in both figures alike. Namespaces are made
- * and deleted outside the time. Reads the order as JSON on stdin, writes samples as JSON on stdout.
+ * Reads tasks as lines of JSON, answers each with a line, and ends when there are no more.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Case, Measure, Side } from "./cases.ts";
-import type { Samples } from "./figures.ts";
+import type { Side } from "./cases.ts";
 
-export interface Order {
-  case: Case;
-  /** Folder of plugins of each side. */
-  bins: { ours: string; peer: string };
-  rounds: number;
-  /** How many at once, of `adds` and `dels`. */
-  crowd: number;
+export type Task =
+  | { what: "prepare"; pods: string[] }
+  /** VERSION, ADD or DEL of one pod. */
+  | { what: "call"; command: string; pod: string }
+  /** The same of many at once. */
+  | { what: "crowd"; command: string; pods: string[] }
+  | { what: "clear"; pods: string[] };
+
+/** Of `call` and `crowd` the time; of `call` also the most that the process had resident. */
+export interface Sample {
+  ms: number;
+  mebibytes: number;
 }
-
-export type Answer = Partial<Record<Measure, Samples>>;
 
 /** A plugin did not do its work: a time without the work would be no figure. */
 class SampleFailure extends Error {
   override readonly name = "SampleFailure";
 }
 
-type Who = "ours" | "peer";
 const NETNS = "/run/netns";
+const nothing: Sample = { ms: 0, mebibytes: 0 };
 
-function sample(order: Order): Promise<Answer> {
-  mkdirSync(NETNS, { recursive: true });
-  const answer = alone(order);
-  const { takes } = order.case;
-  return "adds" in takes || "dels" in takes ? together(order, answer) : Promise.resolve(answer);
+async function perform(side: Side, task: Task): Promise<Sample> {
+  if (task.what === "call") return call(side, task.command, task.pod);
+  if (task.what === "crowd") return crowd(side, task.command, task.pods);
+  task.pods.forEach(task.what === "prepare" ? makeNamespace : deleteNamespace);
+  return nothing;
 }
 
-/**
- * One after the other. A round that is not counted comes first: files are read from disk, tables are made. Namespaces are
- * deleted at the end, since the kernel goes on clearing one away for a while, and holds the lock that ADD needs.
- */
-function alone({ case: { ours, peer, takes }, bins, rounds }: Order): Answer {
-  const samples = { version: empty(), add: empty(), del: empty(), memory: empty() };
-  const podOf = (who: Who, round: number): string => `bench-${who}-${round + 1}`;
-  const pods = Array.from({ length: rounds + 1 }, (_, at) => [podOf("ours", at - 1), podOf("peer", at - 1)]).flat();
-  pods.forEach(makeNamespace);
-  for (let round = -1; round < rounds; round++) {
-    for (const who of turns(round)) {
-      const side = who === "ours" ? ours : peer;
-      const call = { side, bin: bins[who] };
-      const pod = podOf(who, round);
-      const version = "version" in takes ? timed({ ...call, command: "VERSION", pod }) : undefined;
-      const add = timed({ ...call, command: "ADD", pod });
-      const del = timed({ ...call, command: "DEL", pod });
-      if (round < 0) continue;
-      if (version) samples.version[who].push(version.ms);
-      samples.add[who].push(add.ms);
-      samples.del[who].push(del.ms);
-      samples.memory[who].push(add.mebibytes);
-    }
-  }
-  pods.forEach(deleteNamespace);
-  return Object.fromEntries(Object.entries(samples).filter(([measure]) => measure in takes));
-}
-
-/** A crowd of each side in turns; few rounds, since each is a hundred samples by itself. */
-async function together({ case: { ours, peer }, bins, crowd }: Order, answer: Answer): Promise<Answer> {
-  const samples = { adds: empty(), dels: empty() };
-  for (let round = 0; round < CROWDS; round++) {
-    for (const who of turns(round)) {
-      const call = { side: who === "ours" ? ours : peer, bin: bins[who] };
-      const pods = Array.from({ length: crowd }, (_, at) => `bench-${who}-crowd-${round}-${at}`);
-      pods.forEach(makeNamespace);
-      samples.adds[who].push(await crowdTimed(pods, (pod) => ({ ...call, command: "ADD", pod })));
-      samples.dels[who].push(await crowdTimed(pods, (pod) => ({ ...call, command: "DEL", pod })));
-      pods.forEach(deleteNamespace);
-    }
-  }
-  return { ...answer, ...samples };
-}
-
-const CROWDS = 5;
-const empty = (): Samples => ({ ours: [], peer: [] });
-const turns = (round: number): Who[] => (round % 2 === 0 ? ["ours", "peer"] : ["peer", "ours"]);
-
-interface Call {
-  side: Side;
-  bin: string;
-  command: string;
-  pod: string;
-}
-
-function timed(call: Call): { ms: number; mebibytes: number } {
-  const options = optionsOf(call);
+function call(side: Side, command: string, pod: string): Sample {
+  const options = optionsOf(side, command, pod);
   const begun = performance.now();
-  const { exitCode, stdout, stderr, resourceUsage } = Bun.spawnSync([join(call.bin, call.side.type)], options);
+  const { exitCode, stdout, stderr, resourceUsage } = Bun.spawnSync([programOf(side)], options);
   const ms = performance.now() - begun;
-  if (exitCode !== 0) throw failed(call, `${stdout}${stderr}`);
+  if (exitCode !== 0) throw failed(side, command, `${stdout}${stderr}`);
   return { ms, mebibytes: (resourceUsage?.maxRSS ?? 0) / 1024 / 1024 };
 }
 
-async function crowdTimed(pods: readonly string[], callOf: (pod: string) => Call): Promise<number> {
-  const calls = pods.map((pod) => ({ call: callOf(pod), options: optionsOf(callOf(pod)) }));
+async function crowd(side: Side, command: string, pods: readonly string[]): Promise<Sample> {
+  const options = pods.map((pod) => optionsOf(side, command, pod));
   const begun = performance.now();
-  const children = calls.map(({ call, options }) => ({ call, child: Bun.spawn([join(call.bin, call.side.type)], options) }));
-  await Promise.all(children.map(async ({ call, child }) => {
+  const children = options.map((one) => Bun.spawn([programOf(side)], one));
+  await Promise.all(children.map(async (child) => {
     const said = await child.stdout.text();
-    if ((await child.exited) !== 0) throw failed(call, said);
+    if ((await child.exited) !== 0) throw failed(side, command, said);
   }));
-  return performance.now() - begun;
+  return { ...nothing, ms: performance.now() - begun };
 }
 
-function optionsOf({ side, bin, command, pod }: Call) {
+const programOf = ({ bin, type }: Side): string => join(bin, type);
+
+function optionsOf({ bin, config }: Side, command: string, pod: string) {
   const env = {
     PATH: "/usr/sbin:/usr/bin:/sbin:/bin", CNI_COMMAND: command, CNI_CONTAINERID: pod, CNI_NETNS: join(NETNS, pod), CNI_IFNAME: "eth0", CNI_PATH: bin,
   };
-  return { env, stdin: Buffer.from(JSON.stringify(side.config)), stdout: "pipe", stderr: "ignore" } as const;
+  return { env, stdin: Buffer.from(JSON.stringify(config)), stdout: "pipe", stderr: "ignore" } as const;
 }
 
-function failed({ side, command, pod }: Call, said: string): SampleFailure {
-  return new SampleFailure(`Cannot measure: ${command} of ${side.type} for "${pod}" failed: ${said.trim()}`);
+function failed({ type }: Side, command: string, said: string): SampleFailure {
+  return new SampleFailure(`Cannot measure: ${command} of ${type} failed: ${said.trim()}`);
 }
 
 function makeNamespace(pod: string): void {
+  mkdirSync(NETNS, { recursive: true });
   writeFileSync(join(NETNS, pod), "");
   run("unshare", `--net=${join(NETNS, pod)}`, "true");
 }
@@ -140,6 +91,6 @@ function run(...argv: string[]): void {
 }
 
 if (import.meta.main) {
-  const order: Order = await Bun.stdin.json();
-  console.log(JSON.stringify(await sample(order)));
+  const side: Side = JSON.parse(process.argv[2] ?? "");
+  for await (const line of console) console.log(JSON.stringify(await perform(side, JSON.parse(line))));
 }

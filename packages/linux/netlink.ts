@@ -47,9 +47,12 @@ interface Answer {
 }
 
 const HEADER = nlmsghdr.size;
-const RECEIVE = 64 * 1024; // the kernel fills at most 32 KiB of a dump at a time
+const RECEIVE = 32 * 1024; // the kernel fills no more of a dump at a time (netlink_recvmsg)
 const LARGE = 128 * 1024;  // above this a batch needs more room in the socket than the default of 208 KiB
 const DUMPS = 5;
+
+/** One buffer serves all sockets: an answer has been read before the next request is sent. */
+let received: Uint8Array | undefined;
 
 /** Opens a socket in the calling thread's network namespace. `protocol` is NETLINK.ROUTE or NETLINK.NETFILTER. */
 export function openNetlink(protocol: number): NetlinkSocket {
@@ -135,7 +138,7 @@ function openWire(protocol: number): Wire {
   setSocketOption(fd, SOL.NETLINK, NETLINK.EXT_ACK, 1);
   if (protocol === NETLINK.ROUTE) setSocketOption(fd, SOL.NETLINK, NETLINK.GET_STRICT_CHK, 1);
   let sequence = 0;
-  const into = new Uint8Array(RECEIVE);
+  const into = (received ??= new Uint8Array(RECEIVE));
   const receive = (isLast: (answer: Answer) => boolean): void => {
     for (;;) {
       const length = recv(fd, into, MSG.DONTWAIT | MSG.TRUNC);
@@ -174,15 +177,15 @@ function putMessage<T>(writer: Writer, { type, codec, value }: Request<T>, heade
 }
 
 /** The messages in what one recv() gave. */
-export function answersIn(received: Uint8Array): Answer[] {
+export function answersIn(bytes: Uint8Array): Answer[] {
   const answers: Answer[] = [];
-  for (let at = 0; at + HEADER <= received.length; ) {
-    const { nlmsg_len, nlmsg_type, nlmsg_flags, nlmsg_seq } = nlmsghdr.decode(received.subarray(at));
-    if (nlmsg_len < HEADER || at + nlmsg_len > received.length) {
-      const wanted = `${HEADER} to ${received.length - at} are wanted`;
+  for (let at = 0; at + HEADER <= bytes.length; ) {
+    const { nlmsg_len, nlmsg_type, nlmsg_flags, nlmsg_seq } = nlmsghdr.decode(bytes.subarray(at));
+    if (nlmsg_len < HEADER || at + nlmsg_len > bytes.length) {
+      const wanted = `${HEADER} to ${bytes.length - at} are wanted`;
       throw new RangeError(`Cannot decode netlink: a message claims ${nlmsg_len} bytes at offset ${at} (${wanted})`);
     }
-    const body = received.subarray(at + HEADER, at + nlmsg_len);
+    const body = bytes.subarray(at + HEADER, at + nlmsg_len);
     answers.push({ type: nlmsg_type, flags: nlmsg_flags, sequence: nlmsg_seq, body });
     at += (nlmsg_len + 3) & ~3;
   }

@@ -65,11 +65,12 @@ export function writeAttribute<T>(writer: Writer, type: number, codec: Codec<T>,
 /** Declares an attribute set: `attrs("IFLA", { MTU: [4, u32] })` is IFLA_MTU, number 4, a u32. */
 export function attrs<const T extends Table>(name: string, table: T): AttrSet<T> {
   const entries = table as unknown as AnyTable;
-  const byType = new Map(Object.entries(entries).map(([key, [type, codec]]) => [type, { key, codec }]));
+  let byType: Map<number, { key: string; codec: Codec<unknown> }> | undefined; // most sets are never read in a process's life
   const read = (raw: Uint8Array): Attrs<T> => {
     const out: Record<string, unknown> = {};
     let unknown: Map<number, Uint8Array> | undefined;
     let inside = "";
+    byType ??= new Map(Object.entries(entries).map(([key, [type, codec]]) => [type, { key, codec }]));
     try {
       for (const { type, body } of attributesOf(name, raw)) {
         const known = byType.get(type);
@@ -88,14 +89,22 @@ export function attrs<const T extends Table>(name: string, table: T): AttrSet<T>
     return out as Attrs<T>;
   };
   const writeAll = (writer: Writer, value: Attrs<T>): void => {
-    const { unknown, ...known } = value as Record<string, unknown> & Unknown;
-    for (const [key, item] of Object.entries(known)) {
-      if (item === undefined) continue;
-      const entry = entries[key];
-      if (!entry) throw new TypeError(`Cannot encode ${name}: there is no attribute "${key}"`);
-      within(`${name}_${key}`, () => writeAttribute(writer, entry[0], entry[1], item));
+    const items = value as Record<string, unknown> & Unknown;
+    let inside = "";
+    try {
+      for (const key in items) {
+        const item = items[key];
+        if (item === undefined || key === "unknown") continue;
+        const entry = entries[key];
+        if (!entry) throw new TypeError(`Cannot encode ${name}: there is no attribute "${key}"`);
+        inside = key;
+        writeAttribute(writer, entry[0], entry[1], item);
+        inside = "";
+      }
+    } catch (error) {
+      throw inside === "" ? error : named(`${name}_${inside}`, error);
     }
-    for (const [type, body] of unknown ?? []) writeAttribute(writer, type, rawBytes, body);
+    items.unknown?.forEach((body, type) => writeAttribute(writer, type, rawBytes, body));
   };
   return { kind: "blob", nested: true, name, table, read, write: writeAll };
 }

@@ -40,6 +40,8 @@ export interface Node {
   dir: string;
   /** Number of the node's pid 1 as the machine counts. */
   pid: number;
+  /** The command line that runs a command in the node, for who wants to talk with it. */
+  entering(argv: readonly string[]): string[];
   /** Runs a command in the node, whatever its exit code. */
   exec(argv: readonly string[], options?: ExecOptions): Promise<Output>;
   /** Runs a command in the node and gives what it printed. Throws RigFailure when it fails. */
@@ -79,10 +81,10 @@ export async function startNode(): Promise<Node> {
     await stop();
     throw new RigFailure(`Cannot start node "${basename(dir)}": pid 1 ended without a word`);
   }
-  const exec = (argv: readonly string[], options: ExecOptions = {}) =>
-    command(["nsenter", "--target", String(pid), "--all", "--", "/run/node/enter", ...argv], options);
+  const entering = (argv: readonly string[]) => ["nsenter", "--target", String(pid), "--all", "--", "/run/node/enter", ...argv];
+  const exec = (argv: readonly string[], options: ExecOptions = {}) => command(entering(argv), options);
   const run = async (argv: readonly string[], options: ExecOptions = {}) => succeeded(argv, await exec(argv, options));
-  return { name: basename(dir), dir, pid, exec, run, stop };
+  return { name: basename(dir), dir, pid, entering, exec, run, stop };
 }
 
 /** Runs a command where the test itself runs. */
