@@ -95,7 +95,8 @@ export function inProcessSyncExec(resolve: (pluginPath: string) => Plugin | unde
   return (request) => {
     const plugin = resolve(request.path);
     if (!plugin) return fallback(request);
-    const { exitCode, stdout, stderr } = respond(plugin, { env: request.env, stdin: () => request.stdin });
+    // Whose namespace CNI_NETNS is was asked by the caller's own frame, before anything was touched.
+    const { exitCode, stdout, stderr } = respond(plugin, { env: request.env, stdin: () => request.stdin, isOwnNetns: () => false });
     return { status: exitCode, stdout, stderr };
   };
 }

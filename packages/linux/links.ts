@@ -23,6 +23,10 @@ export interface Link {
   up: boolean;
   /** Both ends of the cable are up: frames can pass. */
   carrier: boolean;
+  /** The kernel has told those above, a bridge say, that frames can pass (RFC 2863's operational state is up). */
+  operational: boolean;
+  /** Takes frames for everybody, because somebody asked for it by hand; a packet capture does not show here. */
+  promisc: boolean;
   loopback: boolean;
   /** Index of the bridge or vrf that this is a port of; 0: of none. */
   master: number;
@@ -65,6 +69,14 @@ export interface LinkChanges {
   hairpin?: boolean;
   /** Of a bridge's port: isolated ports do not talk to each other. */
   isolated?: boolean;
+  /** Take frames for everybody. */
+  promisc?: boolean;
+}
+
+/** What a bridge knows of one of its ports. */
+export interface Port {
+  hairpin: boolean;
+  isolated: boolean;
 }
 
 export interface Links {
@@ -74,6 +86,8 @@ export interface Links {
   get(which: string | number): Link;
   find(which: string | number): Link | undefined;
   list(): Link[];
+  /** The link as a bridge's port; undefined where it is none. */
+  findPort(link: Link): Port | undefined;
   set(link: Link, changes: LinkChanges): void;
   /** True if it was there. Of a veth pair both ends go. */
   delete(name: string): boolean;
@@ -102,6 +116,12 @@ export function createLinks(rtnl: () => NetlinkSocket): Links {
     get,
     find: (which) => unless(["ENODEV"], () => get(which)),
     list: () => rtnl().dump({ what: "list links", type: RTM.GETLINK, codec: linkMessage, value: { attrs: { EXT_MASK: RTEXT_FILTER.SKIP_STATS } } }, linkFrom),
+    findPort: ({ index }) => {
+      const request = { what: "list ports", type: RTM.GETLINK, codec: linkMessage, value: { ifi_family: AF.BRIDGE } };
+      const port = rtnl().dump(request, (body) => linkMessage.decode(body)).find(({ ifi_index }) => ifi_index === index);
+      const told = port?.attrs.PROTINFO;
+      return told && { hairpin: told.MODE === 1, isolated: told.ISOLATED === 1 };
+    },
     set: (link, changes) => messagesFor(link, changes).forEach((value) => set(`set link "${link.name}"`, value)),
     delete: (name) => {
       try {
@@ -135,7 +155,7 @@ function plainMessage({ name, mac, mtu, up }: Plain) {
 
 /** Options first, `up` last: the kernel acts on IFF_UP before it reads the family's options of the same message. */
 function messagesFor({ index }: Link, changes: LinkChanges): Message[] {
-  const { up, mtu, mac, name, alias, master, linkLocal, hairpin, isolated } = changes;
+  const { up, mtu, mac, name, alias, master, linkLocal, hairpin, isolated, promisc } = changes;
   const mode = linkLocal === false ? IN6_ADDR_GEN_MODE.NONE : IN6_ADDR_GEN_MODE.EUI64;
   const attrs = {
     ...(mtu !== undefined && { MTU: mtu }),
@@ -149,13 +169,14 @@ function messagesFor({ index }: Link, changes: LinkChanges): Message[] {
     ...(hairpin !== undefined && { MODE: Number(hairpin) }),
     ...(isolated !== undefined && { ISOLATED: Number(isolated) }),
   };
-  const flags = { ifi_flags: up ? IFF.UP : 0, ifi_change: IFF.UP };
+  const turned = (bit: number, on: boolean) => ({ ifi_index: index, ifi_flags: on ? bit : 0, ifi_change: bit });
   const ports = Object.keys(port).length > 0 ? [{ ifi_family: AF.BRIDGE, ifi_index: index, attrs: { PROTINFO: port } }] : [];
-  if (linkLocal === undefined && ports.length === 0 && up !== undefined) return [{ ifi_index: index, ...flags, attrs }];
+  const others = [...ports, ...(promisc === undefined ? [] : [turned(IFF.PROMISC, promisc)])];
+  if (linkLocal === undefined && others.length === 0 && up !== undefined) return [{ ...turned(IFF.UP, up), attrs }];
   return [
     ...(Object.keys(attrs).length > 0 ? [{ ifi_index: index, attrs }] : []),
-    ...ports,
-    ...(up === undefined ? [] : [{ ifi_index: index, ...flags }]),
+    ...others,
+    ...(up === undefined ? [] : [turned(IFF.UP, up)]),
   ];
 }
 
@@ -170,6 +191,8 @@ function linkFrom(body: Uint8Array): Link {
     mtu: attrs.MTU ?? 0,
     up: (ifi_flags & IFF.UP) !== 0,
     carrier: attrs.OPERSTATE === IF_OPER.UP || (attrs.CARRIER ?? 0) !== 0,
+    operational: attrs.OPERSTATE === IF_OPER.UP,
+    promisc: (ifi_flags & IFF.PROMISC) !== 0,
     loopback: (ifi_flags & IFF.LOOPBACK) !== 0,
     master: attrs.MASTER ?? 0,
     linkIndex: attrs.LINK ?? 0,

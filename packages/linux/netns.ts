@@ -22,6 +22,7 @@ import { createSysctl, type Sysctl } from "./sysctl.ts";
 import { O } from "./uapi/fs.ts";
 import { NETLINK } from "./uapi/netlink.ts";
 import { CLONE, NSFS_MAGIC, PROC_SUPER_MAGIC } from "./uapi/socket.ts";
+import { createVlans, type Vlans } from "./vlans.ts";
 
 export interface Netns extends Disposable {
   /** The path that it was opened by. */
@@ -33,6 +34,7 @@ export interface Netns extends Disposable {
   readonly routes: Routes;
   readonly neighbours: Neighbours;
   readonly sysctl: Sysctl;
+  readonly vlans: Vlans;
   readonly nft: Nft;
   /** Runs synchronous work with the calling thread in the namespace. */
   inside<T>(work: () => T): T;
@@ -95,6 +97,7 @@ function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): N
     routes: createRoutes(rtnl),
     neighbours: createNeighbours(rtnl),
     sysctl: createSysctl(inside),
+    vlans: createVlans(rtnl),
     nft: createNft(socketOf(NETLINK.NETFILTER)),
     inside,
     sameAs: (other) => other.identity() === factsOf(fd).identity,

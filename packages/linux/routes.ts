@@ -24,11 +24,17 @@ export interface Route {
   /** `via` is on the link though no route says so. */
   onlink?: boolean;
   mtu?: number;
+  /** Largest TCP segment to ask for. */
+  advmss?: number;
+  /** RT_SCOPE: 0 everywhere, 253 the link, 254 this host. Unless given, what fits the route. */
+  scope?: number;
 }
 
 export interface Routes {
   /** Fails with EEXIST where there is one to that prefix with that metric. */
   add(route: Route): void;
+  /** As add, but before one to that prefix with that metric and another next hop (ip-route(8) prepend). */
+  prepend(route: Route): void;
   /** Makes it so: a route to that prefix with that metric and another next hop is replaced. */
   ensure(route: Route): void;
   list(filter?: { family?: Family; table?: number; protocol?: number; dst?: Cidr; link?: number }): Route[];
@@ -59,6 +65,7 @@ export function createRoutes(rtnl: () => NetlinkSocket): Routes {
   };
   return {
     add: (route) => change("add", { type: RTM.NEWROUTE, flags: NLM_F.CREATE | NLM_F.EXCL }, route),
+    prepend: (route) => change("prepend", { type: RTM.NEWROUTE, flags: NLM_F.CREATE }, route),
     ensure: (route) => change("set", { type: RTM.NEWROUTE, flags: NLM_F.CREATE | NLM_F.REPLACE }, route),
     list: ({ family, table = RT_TABLE.MAIN, protocol, dst, link } = {}) => {
       const families = family ? [family] : [4 as const, 6 as const];
@@ -86,14 +93,14 @@ function dumpOf(rtnl: NetlinkSocket, { family, table, protocol }: { family: Fami
 }
 
 function messageOf(route: Route): Value<typeof routeMessage> {
-  const { dst, via, link, source, metric, protocol = RTPROT.STATIC, table = RT_TABLE.MAIN, type = "unicast", onlink, mtu } = route;
+  const { dst, via, link, source, metric, protocol = RTPROT.STATIC, table = RT_TABLE.MAIN, type = "unicast", onlink, mtu, advmss, scope } = route;
   const onLink = via === undefined && type === "unicast" && dst.family === 4;
   return {
     rtm_family: afOf(dst.family),
     rtm_dst_len: dst.prefix,
     rtm_table: table < 256 ? table : RT_TABLE.UNSPEC,
     rtm_protocol: protocol,
-    rtm_scope: onLink ? RT_SCOPE.LINK : RT_SCOPE.UNIVERSE,
+    rtm_scope: scope ?? (onLink ? RT_SCOPE.LINK : RT_SCOPE.UNIVERSE),
     rtm_type: TYPES[type],
     rtm_flags: onlink ? RTNH_F.ONLINK : 0,
     attrs: {
@@ -102,14 +109,17 @@ function messageOf(route: Route): Value<typeof routeMessage> {
       ...(link !== undefined && { OIF: link }),
       ...(source && { PREFSRC: source.bytes }),
       ...(metric !== undefined && { PRIORITY: metric }),
-      ...(mtu !== undefined && { METRICS: { MTU: mtu } }),
+      ...((mtu !== undefined || advmss !== undefined) && { METRICS: metricsOf({ mtu, advmss }) }),
       TABLE: table,
     },
   };
 }
 
+const metricsOf = ({ mtu, advmss }: { mtu: number | undefined; advmss: number | undefined }) =>
+  ({ ...(mtu !== undefined && { MTU: mtu }), ...(advmss !== undefined && { ADVMSS: advmss }) });
+
 function routeFrom(body: Uint8Array): Route | undefined {
-  const { rtm_family, rtm_dst_len, rtm_protocol, rtm_table, rtm_type, rtm_flags, attrs } = routeMessage.decode(body);
+  const { rtm_family, rtm_dst_len, rtm_protocol, rtm_scope, rtm_table, rtm_type, rtm_flags, attrs } = routeMessage.decode(body);
   const family = familyOf(rtm_family);
   if (!family) return undefined;
   const { DST, GATEWAY, OIF, PREFSRC, PRIORITY, METRICS, TABLE } = attrs;
@@ -117,6 +127,7 @@ function routeFrom(body: Uint8Array): Route | undefined {
   return {
     dst: cidrOf(ipFrom(DST ?? new Uint8Array(bitsOf(family) / 8)), rtm_dst_len),
     protocol: rtm_protocol,
+    scope: rtm_scope,
     table: TABLE ?? rtm_table,
     type: isType(type) ? type : "other",
     ...(GATEWAY && { via: ipFrom(GATEWAY) }),
@@ -125,6 +136,7 @@ function routeFrom(body: Uint8Array): Route | undefined {
     ...(PRIORITY !== undefined && { metric: PRIORITY }),
     ...((rtm_flags & RTNH_F.ONLINK) !== 0 && { onlink: true }),
     ...(METRICS?.MTU !== undefined && { mtu: METRICS.MTU }),
+    ...(METRICS?.ADVMSS !== undefined && { advmss: METRICS.ADVMSS }),
   };
 }
 

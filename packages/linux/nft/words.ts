@@ -9,6 +9,7 @@
  * and ./rule.ts puts the test before it, as nft does.
  */
 import { bitsOf, cidrOf, networkOf, type Cidr, type Ip } from "../ip.ts";
+import type { Mac } from "../mac.ts";
 import { NF_NAT_RANGE, NFT_CMP, NFT_CT, NFT_LOOKUP_F, NFT_META, NFT_PAYLOAD, NFT_REG, NFT_VERDICT } from "../uapi/nf_tables.ts";
 import type { NFTA_EXPR } from "../uapi/nf_tables.ts";
 import { NF, NFPROTO } from "../uapi/nfnetlink.ts";
@@ -136,6 +137,17 @@ function ports(name: "tcp" | "udp", protocol: number) {
 export const tcp = ports("tcp", IPPROTO.TCP);
 export const udp = ports("udp", IPPROTO.UDP);
 
+const ARPHRD_ETHER = 1; // linux/if_arp.h
+const isEthernet: Need = { id: "ether", impliedBy: NFPROTO.BRIDGE, expressions: [meta(NFT_META.IIFTYPE), equals(new Uint8Array(Uint16Array.of(ARPHRD_ETHER).buffer))] };
+
+function macField(name: string, offset: number): Field<Mac> {
+  const what = { text: `ether ${name}`, load: payload(NFT_PAYLOAD.LL_HEADER, offset, 6), needs: [isEthernet] };
+  return field(what, (mac) => ({ text: String(mac), bytes: mac.bytes }));
+}
+
+/** Fields of the Ethernet header. */
+export const ether = { daddr: macField("daddr", 0), saddr: macField("saddr", 6) };
+
 function deviceName(key: "iifname" | "oifname", number: number): Field<string> {
   const IFNAMSIZ = 16;
   return field({ text: key, load: meta(number) }, (name) => {
@@ -192,3 +204,6 @@ export const masquerade: Word = {
   text: "masquerade fully-random",
   expressions: [{ kind: "masq", data: { FLAGS: NF_NAT_RANGE.PROTO_RANDOM_FULLY } }],
 };
+
+/** The same, but source ports are kept where they can be, and else chosen in order: as the reference plugins do. */
+export const masqueradeInOrder: Word = { text: "masquerade", expressions: [{ kind: "masq", data: {} }] };

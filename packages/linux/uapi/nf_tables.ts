@@ -92,7 +92,7 @@ export const NFT_DATA = { VALUE: 0, VERDICT: 0xffff_ff00 } as const;
 export const NFT_CMP = { EQ: 0, NEQ: 1, LT: 2, LTE: 3, GT: 4, GTE: 5 } as const;
 export const NFT_LOOKUP_F = { INV: 1 } as const;
 export const NFT_PAYLOAD = { LL_HEADER: 0, NETWORK_HEADER: 1, TRANSPORT_HEADER: 2 } as const;
-export const NFT_META = { PROTOCOL: 1, MARK: 3, IIFNAME: 6, OIFNAME: 7, NFPROTO: 15, L4PROTO: 16 } as const;
+export const NFT_META = { PROTOCOL: 1, MARK: 3, IIFNAME: 6, IIFTYPE: 8, OIFNAME: 7, NFPROTO: 15, L4PROTO: 16 } as const;
 export const NFT_CT = { STATE: 0, DIRECTION: 1, STATUS: 2, MARK: 3 } as const;
 export const NF_NAT_RANGE = { PROTO_RANDOM: 0x4, PERSISTENT: 0x8, PROTO_RANDOM_FULLY: 0x10 } as const;
 
