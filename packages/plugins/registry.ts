@@ -12,8 +12,10 @@ interface PluginFile {
 }
 
 const files: Readonly<Record<string, () => PluginFile>> = {
+  bridge: () => require("./bridge/bridge.ts"),
   "host-local": () => require("./host-local/host-local.ts"),
   loopback: () => require("./loopback/loopback.ts"),
+  ptp: () => require("./ptp/ptp.ts"),
   static: () => require("./static/static.ts"),
   vethwork: () => require("./vethwork/vethwork.ts"),
 };

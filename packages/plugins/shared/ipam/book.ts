@@ -67,7 +67,8 @@ export function findBook(folder: string, options?: BookOptions): Book | undefine
 
 /** Opens the book in `folder` and locks it; whoever wants it meanwhile waits until it is disposed of. */
 export function openBook(folder: string, { keepOverBoots = false }: BookOptions = {}): Book {
-  const lock = locked(folder);
+  using opening = new DisposableStack(); // lets go of the lock where we do not come to the end
+  opening.use(locked(folder));
   const boot = findText("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
   const entries = `${folder}/by-attachment`;
   /** Says that the entries are whole. Part of the change: one that cannot say so has failed. */
@@ -101,6 +102,7 @@ export function openBook(folder: string, { keepOverBoots = false }: BookOptions 
     return createText(path, ownerText(attached));
   };
   const names = (): string[] => listFolder(folder);
+  const opened = opening.move();
   return {
     find: (attached) => {
       const holder = holderOf(attached);
@@ -136,7 +138,7 @@ export function openBook(folder: string, { keepOverBoots = false }: BookOptions 
       deleteFile(`${folder}/lock`);
       return deleteEmptyFolder(folder);
     },
-    [Symbol.dispose]: () => lock[Symbol.dispose](),
+    [Symbol.dispose]: () => opened.dispose(),
   };
 }
 

@@ -1,0 +1,97 @@
+/**
+ * The pod's interface: addresses, then up, then routes, since a route needs a device that is up.
+ *
+ *     eth0 10.1.2.5/24       an address brings the route to its subnet with it
+ *     default via 10.1.2.1   a route without a gateway takes that of the first address of its family
+ *
+ * IPv6 addresses are used at once: IPAM keeps them unique, and looking for duplicates (RFC 4862 section 5.4) costs the
+ * pod one to two seconds in which it cannot send. Who wants it all the same waits for its end here.
+ */
+import { CniError, ErrorCode, type Result, type Route } from "@vethwork/cni";
+import { networkOf, parseCidr, parseIp, type Link, type Netns } from "@vethwork/linux";
+
+/** What ip(8) and the reference plugins leave in a route's protocol field: "boot", somebody who is not a daemon. */
+const BOOT = 3;
+/** The reference waits as long. */
+const DAD_TIMEOUT_MS = 5_000;
+
+export interface Dress extends Pick<Result, "ips" | "routes"> {
+  /** Look for duplicates of IPv6 addresses, and wait for the outcome. */
+  dad: boolean;
+}
+
+/** Gives the link what the result says, and switches it on. */
+export function dressInterface(pod: Netns, link: Link, { ips = [], routes = [], dad }: Dress): void {
+  const addresses = ips.map(({ address }) => parseCidr(address));
+  const hasIpv6 = addresses.some(({ family }) => family === 6);
+  // Whoever held the address before may still be in a neighbour's table: say at once who has it now.
+  pod.sysctl.setIfThere(`net/ipv4/conf/${link.name}/arp_notify`, 1);
+  if (hasIpv6) enableIpv6(pod, link, dad);
+  for (const address of addresses) pod.addrs.add(link, { address, nodad: !dad });
+  pod.links.set(link, { up: true });
+  if (hasIpv6 && dad) waitForDad(pod, link);
+  for (const route of withGateways(routes, ips)) pod.routes.prepend(kernelRoute(route, link));
+}
+
+/** Runtimes may have switched IPv6 off in the pod. Its addresses stay when the link goes down and up again. */
+function enableIpv6(pod: Netns, { name }: Link, dad: boolean): void {
+  for (const device of ["lo", name]) pod.sysctl.setIfThere(`net/ipv6/conf/${device}/disable_ipv6`, 0);
+  pod.sysctl.setIfThere(`net/ipv6/conf/${name}/keep_addr_on_down`, 1);
+  if (dad) pod.sysctl.setIfThere(`net/ipv6/conf/${name}/enhanced_dad`, 1);
+  pod.sysctl.setIfThere(`net/ipv6/conf/${name}/accept_dad`, dad ? 1 : 0);
+}
+
+function waitForDad(pod: Netns, link: Link): void {
+  const deadline = performance.now() + DAD_TIMEOUT_MS;
+  for (;;) {
+    const addresses = pod.addrs.list({ link, family: 6 });
+    const twin = addresses.find(({ duplicate }) => duplicate);
+    if (twin) throw new CniError(ErrorCode.INTERNAL, `link ${link.name} has address ${twin.address.ip} in DADFAILED state (another host has it)`);
+    if (!addresses.some(({ tentative }) => tentative) || performance.now() > deadline) return;
+    pause(50);
+  }
+}
+
+/** Blocks the thread: there is nothing else to do meanwhile, and the pod waits for us. */
+export function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** A route once, each with its next hop: its own, or the gateway of the first address of its family that has one. */
+export function withGateways(routes: readonly Route[], ips: Result["ips"] = []): Route[] {
+  const whole = routes.map((route): Route => {
+    const { family } = parseCidr(route.dst);
+    const gw = route.gw ?? ips.find(({ address, gateway }) => gateway && parseCidr(address).family === family)?.gateway;
+    return gw === undefined ? route : { ...route, gw };
+  });
+  const texts = whole.map((route) => JSON.stringify(Object.entries(route).toSorted(([a], [b]) => (a < b ? -1 : 1))));
+  return whole.filter((_, at) => texts.indexOf(texts[at] ?? "") === at);
+}
+
+function kernelRoute({ dst, gw, mtu, advmss, priority, table, scope }: Route, link: Link) {
+  return {
+    dst: parseCidr(dst), link: link.index, protocol: BOOT, scope: scope ?? 0,
+    ...(gw !== undefined && { via: parseIp(gw) }),
+    ...(mtu !== undefined && { mtu }), ...(advmss !== undefined && { advmss }),
+    ...(priority !== undefined && { metric: priority }), ...(table !== undefined && { table }),
+  };
+}
+
+/** What of the result the pod no longer has, in words. */
+export function interfaceFaults(pod: Netns, ifname: string, { ips = [], routes = [] }: Pick<Result, "ips" | "routes">): string[] {
+  const link = pod.links.find(ifname);
+  if (!link) return [`the pod has no interface "${ifname}"`];
+  const have = pod.addrs.list({ link }).map(({ address }) => String(address));
+  const lost = ips.map(({ address }) => String(parseCidr(address))).filter((address) => !have.includes(address));
+  const gone = withGateways(routes, ips).filter((route) => !hasRoute(pod, link, route));
+  return [
+    ...(link.up ? [] : [`"${ifname}" is down`]),
+    ...lost.map((address) => `"${ifname}" has lost its address ${address}`),
+    ...gone.map(({ dst, gw }) => `the pod has lost its route to ${dst}${gw === undefined ? "" : ` via ${gw}`}`),
+  ];
+}
+
+function hasRoute(pod: Netns, link: Link, { dst, gw, table }: Route): boolean {
+  const routes = pod.routes.list({ dst: networkOf(parseCidr(dst)), link: link.index, ...(table !== undefined && { table }) });
+  return routes.some(({ via }) => gw === undefined || String(via) === String(parseIp(gw)));
+}
