@@ -1,6 +1,7 @@
 /** Sockets of two namespaces that one process holds: each end is in its own, and each says whom it speaks with. */
 import { expect, test } from "bun:test";
 import { missing, skipped } from "../../tests/conformance/node/needs.ts";
+import { ipJson } from "./testing/room.ts";
 import { isErrno, openSocket, parseCidr, parseIp, Netns, type Family, type Ip } from "./index.ts";
 
 const lacks = missing({ root: true });
@@ -17,6 +18,7 @@ const cableTest = (title: string, act: (a: Netns, b: Netns, family: Family) => v
         netns.links.set(netns.links.get("v"), { up: true });
         netns.addrs.add(netns.links.get("v"), { address: parseCidr(`${ip}/${family === 4 ? 24 : 64}`), nodad: true });
       }
+      while (!operational(a) || !operational(b)) continue; // the kernel notices the cable in a thread of its own
       act(a, b, family);
     });
   }
@@ -66,6 +68,8 @@ cableTest("an address that is not the namespace's own cannot be bound", (a, _b, 
   const other: Ip = far[family];
   expect(fails(() => socket.bind(other), "EADDRNOTAVAIL")).toBe(true);
 });
+
+const operational = (netns: Netns): boolean => ipJson(netns, "link", "show", "v")[0].operstate === "UP";
 
 function fails(work: () => unknown, errno: string): boolean {
   try {

@@ -82,10 +82,16 @@ export function changesInto(operations: Request<unknown>[]): Change {
     deleteSet: (set) => put(`delete set "${set.name}"`, { message: NFT_MSG.DELSET, codec: setMessage, value: ofSet(set) }),
     flushSet: (set) =>
       put(`flush set "${set.name}"`, { message: NFT_MSG.DELSETELEM, codec: setElements, value: ofElements(set, []) }),
-    ensureElements: (set, elements) =>
-      put(`add to set "${set.name}"`, { message: NFT_MSG.NEWSETELEM, flags: CREATE, codec: setElements, value: ofElements(set, elements) }),
-    deleteElements: (set, elements) =>
-      put(`delete from set "${set.name}"`, { message: NFT_MSG.DELSETELEM, codec: setElements, value: ofElements(set, elements) }),
+    ensureElements: (set, elements) => {
+      for (const some of portions(elements)) {
+        put(`add to set "${set.name}"`, { message: NFT_MSG.NEWSETELEM, flags: CREATE, codec: setElements, value: ofElements(set, some) });
+      }
+    },
+    deleteElements: (set, elements) => {
+      for (const some of portions(elements)) {
+        put(`delete from set "${set.name}"`, { message: NFT_MSG.DELSETELEM, codec: setElements, value: ofElements(set, some) });
+      }
+    },
     addRule: (rule) => placed("add", rule, CREATE | APPEND),
     insertRule: (rule) => placed("insert", rule, CREATE),
     deleteRule: (chain, handle) => {
@@ -94,6 +100,14 @@ export function changesInto(operations: Request<unknown>[]): Change {
       put(`delete rule ${handle} of chain "${chain.name}"`, { message: NFT_MSG.DELRULE, codec: ruleMessage, value: { ...value, attrs } });
     },
   };
+}
+
+/** An attribute's length has 16 bits, and all elements of a message are in one: 500 of the largest kind still fit. */
+const PORTION = 500;
+
+function portions(elements: readonly Element[]): (readonly Element[])[] {
+  const count = Math.ceil(elements.length / PORTION);
+  return Array.from({ length: count }, (_, at) => elements.slice(at * PORTION, (at + 1) * PORTION));
 }
 
 function baseOf({ type, hook, priority, policy }: Hook) {

@@ -1,5 +1,5 @@
 /** Sets and their elements as they lie on the wire: types, lengths, and what a prefix becomes. */
-import { lastOf, networkOf, plus, type Cidr, type Ip } from "../ip.ts";
+import { bitsOf, lastOf, networkOf, plus, type Cidr, type Ip } from "../ip.ts";
 import { NFT_DATA, NFT_SET, NFT_SET_ELEM, type NFTA_DATA, type NFTA_SET_ELEM } from "../uapi/nf_tables.ts";
 import type { Value } from "../wire/codec.ts";
 import type { DataType, Element, NftSet, Part } from "./objects.ts";
@@ -48,6 +48,9 @@ export function wireElements(set: NftSet, { key, value }: Element): WireElement[
     throw new RangeError(`Cannot add ${parts.join(" . ")} to set "${set.name}" (${types.join(" . ")} is wanted)`);
   }
   const data = value === undefined ? {} : { DATA: dataOf(set, value) };
+  if (!set.interval && parts.some((part) => isCidr(part) && part.prefix < bitsOf(part.family))) {
+    throw new RangeError(`Cannot put ${parts.join(" . ")} into set "${set.name}": it holds no prefixes (an interval set is wanted)`);
+  }
   const first = join(types, parts.map((part) => (isCidr(part) ? networkOf(part).ip : part)));
   if (!set.interval) return [{ KEY: { VALUE: first }, ...data }];
   const last = parts.map((part) => (isCidr(part) ? lastOf(part) : part));
