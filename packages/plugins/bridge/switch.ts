@@ -2,13 +2,14 @@
 import { CniError, ErrorCode, type IpConfig } from "@vethwork/cni";
 import { cidrOf, networkOf, overlaps, parseCidr, parseIp, plus, sameCidr, unless, type Cidr, type Link, type Netns } from "@vethwork/linux";
 import type { Plan } from "./options.ts";
+import { withVlans } from "./vlan.ts";
 
 /** Finds the bridge or makes it, and has it up. What it is already is not changed: other pods hang on it. */
 export function ensureBridge(host: Netns, { bridge: name, mtu, promiscMode, vlan, trunk }: Plan): Link {
   const filters = vlan > 0 || trunk !== undefined;
   if (!host.links.find(name)) {
     const bridge = { kind: "bridge", name, ...(mtu > 0 && { mtu }), ...(filters && { vlanFiltering: true }) } as const;
-    unless(["EEXIST"], () => host.links.add(bridge)); // of many at once one makes it
+    unless(["EEXIST"], () => withVlans(() => host.links.add(bridge))); // of many at once one makes it
     // It asks for pods' MAC addresses from its link-local address, which is to be of use before the first pod is.
     host.sysctl.setIfThere(`net/ipv6/conf/${name}/accept_dad`, 0);
   }

@@ -54,10 +54,17 @@ export function vlansOf({ vlan, trunk }: Omit<PortPlan, "preserveDefaultVlan">):
 export function joinVlans(host: Netns, port: Link, plan: PortPlan): void {
   const wanted = vlansOf(plan);
   if (wanted.length === 0) return;
-  try {
+  withVlans(() => {
     const unwanted = plan.preserveDefaultVlan ? [] : host.vlans.list(port).filter(({ id }) => !wanted.some((one) => one.id === id));
     for (const { id } of unwanted) host.vlans.delete(port, id);
     for (const vlan of wanted) host.vlans.ensure(port, vlan);
+  });
+}
+
+/** CniError 50 where the kernel was built without what the work needs. */
+export function withVlans(work: () => void): void {
+  try {
+    work();
   } catch (error) {
     if (!isErrno(error, "EOPNOTSUPP")) throw error;
     throw new CniError(ErrorCode.PLUGIN_NOT_AVAILABLE, "this kernel's bridges know no VLANs (CONFIG_BRIDGE_VLAN_FILTERING is wanted)", { cause: error });

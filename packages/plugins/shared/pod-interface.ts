@@ -18,14 +18,15 @@ const DAD_TIMEOUT_MS = 5_000;
 export interface Dress extends Pick<Result, "ips" | "routes"> {
   /** Look for duplicates of IPv6 addresses, and wait for the outcome. */
   dad: boolean;
+  /** Tell the others on the link who has the IPv4 address now: one of them may remember who had it before. */
+  announce: boolean;
 }
 
 /** Gives the link what the result says, and switches it on. */
-export function dressInterface(pod: Netns, link: Link, { ips = [], routes = [], dad }: Dress): void {
+export function dressInterface(pod: Netns, link: Link, { ips = [], routes = [], dad, announce }: Dress): void {
   const addresses = ips.map(({ address }) => parseCidr(address));
   const hasIpv6 = addresses.some(({ family }) => family === 6);
-  // Whoever held the address before may still be in a neighbour's table: say at once who has it now.
-  pod.sysctl.setIfThere(`net/ipv4/conf/${link.name}/arp_notify`, 1);
+  if (announce) pod.sysctl.setIfThere(`net/ipv4/conf/${link.name}/arp_notify`, 1);
   if (hasIpv6) enableIpv6(pod, link, dad);
   for (const address of addresses) pod.addrs.add(link, { address, nodad: !dad });
   pod.links.set(link, { up: true });
