@@ -149,7 +149,7 @@ export async function outputOf(machine: Machine, argv: readonly string[], option
 /** Nothing of the caller's shell gets in but what a terminal needs. */
 export function environment(): Record<string, string> {
   const { TERM = "dumb" } = process.env;
-  return { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LANG: "C.UTF-8", TERM };
+  return { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cni/bin", HOME: "/root", LANG: "C.UTF-8", TERM };
 }
 
 /** The machine whose pid 1 a process is. Anyone may start a process that looks like one; only root's are believed. */
