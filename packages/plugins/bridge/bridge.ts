@@ -51,7 +51,7 @@ export default definePlugin({
 
     // 2. The cable, and its place on the switch. Deleting one end deletes both.
     const { near, far } = addCable(host, pod, { network: plan.name, args, undo, mtu: plan.mtu, ...(plan.mac && { mac: plan.mac }) });
-    host.links.set(near, { master: bridge, hairpin: plan.hairpinMode, isolated: plan.portIsolation });
+    host.links.set(near, { master: bridge, ...(plan.hairpinMode && { hairpin: true }), ...(plan.portIsolation && { isolated: true }) });
     joinVlans(host, near, plan);
     if (plan.macspoofchk && far.mac) {
       undo.defer(() => deleteSpoofCheck(host, args));

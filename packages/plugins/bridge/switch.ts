@@ -5,15 +5,9 @@ import type { Plan } from "./options.ts";
 import { withVlans } from "./vlan.ts";
 
 /** Finds the bridge or makes it, and has it up. What it is already is not changed: other pods hang on it. */
-export function ensureBridge(host: Netns, { bridge: name, mtu, promiscMode, vlan, trunk }: Plan): Link {
-  const filters = vlan > 0 || trunk !== undefined;
-  if (!host.links.find(name)) {
-    const bridge = { kind: "bridge", name, ...(mtu > 0 && { mtu }), ...(filters && { vlanFiltering: true }) } as const;
-    unless(["EEXIST"], () => withVlans(() => host.links.add(bridge))); // of many at once one makes it
-    // It asks for pods' MAC addresses from its link-local address, which is to be of use before the first pod is.
-    host.sysctl.setIfThere(`net/ipv6/conf/${name}/accept_dad`, 0);
-  }
-  const bridge = host.links.get(name);
+export function ensureBridge(host: Netns, plan: Plan): Link {
+  const { bridge: name, promiscMode } = plan;
+  const bridge = host.links.find(name) ?? addBridge(host, plan);
   if (bridge.kind !== "bridge") {
     throw new CniError(ErrorCode.INVALID_CONFIG, `failed to create bridge "${name}": "${name}" already exists but is not a bridge`);
   }
@@ -22,6 +16,15 @@ export function ensureBridge(host: Netns, { bridge: name, mtu, promiscMode, vlan
   if (promiscMode && !bridge.promisc) host.links.set(bridge, { promisc: true });
   if (!bridge.up) host.links.set(bridge, { up: true });
   return bridge;
+}
+
+function addBridge(host: Netns, { bridge: name, mtu, vlan, trunk }: Plan): Link {
+  const filters = vlan > 0 || trunk !== undefined;
+  const bridge = { kind: "bridge", name, ...(mtu > 0 && { mtu }), ...(filters && { vlanFiltering: true }) } as const;
+  unless(["EEXIST"], () => withVlans(() => host.links.add(bridge))); // of many at once one makes it
+  // It asks for pods' MAC addresses from its link-local address, which is to be of use before the first pod is.
+  host.sysctl.setIfThere(`net/ipv6/conf/${name}/accept_dad`, 0);
+  return host.links.get(name);
 }
 
 /** The gateway with its subnet's prefix length, as the bridge is to have it. */
