@@ -24,6 +24,7 @@ test("what cannot be is refused, in the reference's words where it has some", ()
     [{ mtu: "big" }, 'invalid option "mtu"'],
     [{ ipMasqBackend: "ebpf" }, 'invalid option "ipMasqBackend": "ebpf"'],
     [{ vlanTrunk: [null] }, 'invalid option "vlanTrunk[0]"'],
+    [{ runtimeConfig: { mac: "00:00:00:00:00:00:00:01" } }, 'invalid option "mac": "00:00:00:00:00:00:00:01" (a MAC address of six bytes is wanted)'],
     [{}, 'ARGS: unknown args ["FOO=1"]', "FOO=1"],
     [{}, 'invalid option "MAC": "x"', "MAC=x"],
   ];
@@ -41,7 +42,7 @@ test("any value of any option gives a plan or an error that says why", () => {
     try {
       plan(config);
     } catch (error) {
-      expect(error).toMatchObject({ name: expect.stringMatching(/^(CniError|RangeError)$/) });
+      expect(error).toMatchObject({ name: "CniError" });
     }
   }), { numRuns: 300 });
 });

@@ -1,5 +1,5 @@
 /** bridge's options, each with its sentence, and what can be told to be wrong before anything is touched. */
-import { CniError, ErrorCode, boolean, config, integer, list, mac, object, string, type Args, type ConfigOf } from "@vethwork/cni";
+import { CniError, ErrorCode, boolean, config, integer, invalidOption, list, mac, object, string, type Args, type ConfigOf } from "@vethwork/cni";
 import { parseMac, type Mac } from "@vethwork/linux";
 import { argumentsOf } from "../shared/arguments.ts";
 import { masqueradeBackend } from "../shared/masquerade/masquerade.ts";
@@ -53,7 +53,17 @@ export function planOf(given: Config, args: Args): Plan {
   if (isGateway && vlan > 0 && gatewayLinkName(given).length > 15) {
     throw invalid(`"${gatewayLinkName(given)}" is too long for an interface's name (a bridge's name of ${15 - String(vlan).length - 1} characters is wanted)`);
   }
-  return { ...given, isGateway, trunk, mac: asked === undefined ? undefined : parseMac(asked) };
+  return { ...given, isGateway, trunk, mac: asked === undefined ? undefined : ethernetMac(asked) };
+}
+
+/** The option's reader knows longer ones, too, of InfiniBand and FireWire. */
+function ethernetMac(text: string): Mac {
+  try {
+    return parseMac(text);
+  } catch (error) {
+    if (error instanceof RangeError) throw invalidOption("mac", text, "a MAC address of six bytes");
+    throw error;
+  }
 }
 
 function macIn(args: Args): string | undefined {

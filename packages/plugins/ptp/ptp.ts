@@ -11,7 +11,7 @@
  *                                           └───────────────────────────────────────┘
  *
  * ADD does five things, in this order, and each is a heading below:
- *   1 the address   2 the cable   3 the pod's side   4 the node's side   5 the way out
+ *   1 the cable   2 the address   3 the pod's side   4 the node's side   5 the way out
  *
  * No switch: each pod is alone on its cable, so even the other pods of its subnet are behind the gateway, and the node
  * sees every packet. Every cable's end on the node has the gateway's address, for that cable alone.
@@ -49,12 +49,13 @@ export default definePlugin({
     const host = undo.use(Netns.host());
     using pod = openPod(args.netns);
 
-    // 1. The address. IPAM only keeps the books; nothing is configured until step 3.
+    // 1. The cable. Deleting one end deletes both, and the routes that lead to it. It comes before the address: an
+    // attachment that is there already is told by its cable's name, and must not lose its address to our undoing.
+    const { near, far } = addCable(host, pod, { network: given.name, args, undo, mtu: given.mtu });
+
+    // 2. The address. IPAM only keeps the books; nothing is configured until step 3.
     const lease = addIpam(context);
     const ends = endsOf(lease);
-
-    // 2. The cable. Deleting one end deletes both, and the routes that lead to it.
-    const { near, far } = addCable(host, pod, { network: given.name, args, undo, mtu: given.mtu });
 
     // 3. The pod's side: address, up, routes; then its whole subnet goes to the gateway, for nobody else is on the cable.
     dressInterface(pod, far, { ...lease, dad: false, announce: false });

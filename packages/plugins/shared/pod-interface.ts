@@ -78,13 +78,14 @@ function kernelRoute({ dst, gw, mtu, advmss, priority, table, scope }: Route, li
   };
 }
 
-/** What of the result the pod no longer has, in words. */
-export function interfaceFaults(pod: Netns, ifname: string, { ips = [], routes = [] }: Pick<Result, "ips" | "routes">): string[] {
+/** What of the result the pod no longer has, in words. Addresses that the result gives to another interface are not ours to miss. */
+export function interfaceFaults(pod: Netns, ifname: string, { interfaces = [], ips: all = [], routes = [] }: Result): string[] {
+  const ips = all.filter(({ interface: at }) => at === undefined || (interfaces[at]?.name ?? ifname) === ifname);
   const link = pod.links.find(ifname);
   if (!link) return [`the pod has no interface "${ifname}"`];
   const have = pod.addrs.list({ link }).map(({ address }) => String(address));
   const lost = ips.map(({ address }) => String(parseCidr(address))).filter((address) => !have.includes(address));
-  const gone = withGateways(routes, ips).filter((route) => !hasRoute(pod, link, route));
+  const gone = withGateways(routes, ips).filter((route) => !hasRoute(pod, route));
   return [
     ...(link.up ? [] : [`"${ifname}" is down`]),
     ...lost.map((address) => `"${ifname}" has lost its address ${address}`),
@@ -92,7 +93,8 @@ export function interfaceFaults(pod: Netns, ifname: string, { ips = [], routes =
   ];
 }
 
-function hasRoute(pod: Netns, link: Link, { dst, gw, table }: Route): boolean {
-  const routes = pod.routes.list({ dst: networkOf(parseCidr(dst)), link: link.index, ...(table !== undefined && { table }) });
+/** By whatever device: a later plugin of the chain may have brought one of its own. */
+function hasRoute(pod: Netns, { dst, gw, table }: Route): boolean {
+  const routes = pod.routes.list({ dst: networkOf(parseCidr(dst)), ...(table !== undefined && { table }) });
   return routes.some(({ via }) => gw === undefined || String(via) === String(parseIp(gw)));
 }

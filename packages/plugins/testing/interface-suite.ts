@@ -116,13 +116,15 @@ export function interfaceSuite({ config, damages }: Subject): void {
     expect(parseJson(await stage.node.run(["cat", "/run/asked"]))).toMatchObject({ name: config["name"], type });
   });
 
-  stageTest(`${type}: a second interface of the container is an attachment of its own`, async (stage) => {
+  stageTest(`${type}: a second interface is an attachment of its own, and the first once more is refused`, async (stage) => {
     const pod = await stage.addPod("pod1");
     const second = { ipam: { type: "host-local", subnet: "10.1.2.0/24" } };
-    expect((await call(stage, "ADD", pod)).code).toBe(0);
+    const { code, result: prevResult } = await call(stage, "ADD", pod);
+    expect(code).toBe(0);
     expect((await stage.call({ command: "ADD", config: { ...config, ...second }, pod, ifname: "net1" })).code).toBe(0);
-    const taken = await call(stage, "ADD", pod);
-    expect(taken.code).toBe(1);
+    // The same attachment once more is refused, and the one that is there loses nothing by it.
+    expect((await call(stage, "ADD", pod)).code).toBe(1);
+    expect(await call(stage, "CHECK", pod, { prevResult })).toMatchObject(quiet);
     expect((await stage.call({ command: "DEL", config: { ...config, ...second }, pod, ifname: "net1" })).code).toBe(0);
     expect(await reaches(stage, "pod1", address.world4)).toBe(true);
     expect(await reaches(stage, "pod1", address.world6)).toBe(true);

@@ -9,12 +9,13 @@
  * iptables-restore, which takes the lock of iptables' own (--wait) and does everything or nothing.
  */
 import { CniError, ErrorCode, oneLine } from "@vethwork/cni";
-import { findText, kernelCall, networkOf, type Cidr, type Family, type Netns } from "@vethwork/linux";
+import { findText, ignore, kernelCall, networkOf, type Cidr, type Family, type Netns } from "@vethwork/linux";
 import { chainOf, iptablesComment, type Owner } from "./names.ts";
 
 const TOOLS = { 4: "iptables", 6: "ip6tables" } as const;
 const MULTICAST = { 4: "224.0.0.0/4", 6: "ff00::/8" } as const;
 const WAIT_SECONDS = "30"; // for the lock: kubelet waits two minutes for a pod's network
+const RESOURCE_PROBLEM = 4; // xtables.h: the lock is held by another, or memory is short
 const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** A rule of POSTROUTING that leads to a masquerade chain. */
@@ -81,8 +82,8 @@ const hasLegacyNat = (): boolean => ["ip_tables_names", "ip6_tables_names"].some
 /** @param orphan a chain to take away even where nothing leads to it: the reference makes it in several steps, and may be killed between them */
 function deleteWhere(isStale: (jump: Jump) => boolean, orphan?: string): void {
   for (const family of [4, 6] as const) {
-    if (findTool(TOOLS[family]) === undefined) continue; // then nobody made anything with it
-    const listed = listNat(family);
+    const listed = findNat(family);
+    if (!listed) continue;
     const [stale, kept] = [jumpsIn(listed).filter(isStale), jumpsIn(listed).filter((jump) => !isStale(jump))];
     const chains = new Set([...stale.map(({ chain }) => chain), ...(orphan !== undefined && listed.includes(`-N ${orphan}`) ? [orphan] : [])]);
     const unused = [...chains].filter((chain) => !kept.some((jump) => jump.chain === chain));
@@ -96,6 +97,19 @@ const quoted = (text: string): string => `"${text.replaceAll('"', String.raw`\"`
 /** The table as `iptables -S` writes it, a line each. */
 function listNat(family: Family): string[] {
   return run(TOOLS[family], ["-w", WAIT_SECONDS, "-t", "nat", "-S"], "").split("\n");
+}
+
+/** As listNat; undefined where the tool is not there or cannot list: then nobody made anything with it. */
+function findNat(family: Family): string[] | undefined {
+  if (findTool(TOOLS[family]) === undefined) return undefined;
+  try {
+    return listNat(family);
+  } catch (error) {
+    // Another holds iptables' lock: that is no answer.
+    if (!(error instanceof CniError) || error.code === ErrorCode.TRY_AGAIN) throw error;
+    ignore(error, "a tool that cannot list the rules has made none");
+    return undefined;
+  }
 }
 
 function restore(family: Family, lines: readonly string[]): void {
@@ -122,5 +136,6 @@ function run(name: string, argv: readonly string[], stdin: string): string {
   kernelCall(`run ${name}`);
   const { exitCode, stdout, stderr } = Bun.spawnSync([tool, ...argv], { stdin: Buffer.from(stdin), env: process.env });
   if (exitCode === 0) return stdout.toString();
-  throw new CniError(ErrorCode.INTERNAL, `Cannot masquerade by iptables: ${name} ended with ${exitCode}`, { details: oneLine(stderr.toString()) });
+  const code = exitCode === RESOURCE_PROBLEM ? ErrorCode.TRY_AGAIN : ErrorCode.INTERNAL;
+  throw new CniError(code, `Cannot masquerade by iptables: ${name} ended with ${exitCode}`, { details: oneLine(stderr.toString()) });
 }
