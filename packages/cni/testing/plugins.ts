@@ -2,6 +2,7 @@
  * Plugins for tests of the runtime's side: files that say what they were asked with, as processes or, at the seam that libcni has
  * for it, as a function.
  */
+import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,3 +57,12 @@ export const refusal = (code: number, msg: string, details?: string): Partial<Ex
 
 /** A list of plugins, as a file has it. */
 export const listOf = (cniVersion: string, plugins: readonly object[], more: object = {}): string => JSON.stringify({ cniVersion, name: "net", plugins, ...more });
+
+/** Asserts that a value has all that `wanted` has; a regular expression stands for any text that it matches. */
+export function assertHas(actual: unknown, wanted: unknown): void {
+  if (wanted instanceof RegExp) return assert.match(String(actual), wanted);
+  if (typeof wanted !== "object" || wanted === null) return assert.deepEqual(actual, wanted);
+  assert.ok(typeof actual === "object" && actual !== null, `${JSON.stringify(actual)} is no object (${JSON.stringify(wanted)} is wanted)`);
+  if (Array.isArray(wanted)) assert.equal(Array.isArray(actual) && actual.length, wanted.length);
+  for (const [key, value] of Object.entries(wanted)) assertHas(Reflect.get(actual, key), value);
+}
