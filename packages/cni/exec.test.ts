@@ -45,7 +45,7 @@ test("one that was killed is told by its signal", async () => {
 });
 
 test("what takes too long, or is called off, is stopped with all it holds open", async () => {
-  const path = script("slow", "sleep 60");
+  const path = script("slow", "exec sleep 60");
   assertHas(await failure(processExec({ path, env, stdin: "", timeoutMs: 50 })), { code: 11, message: 'plugin "slow" was stopped in add after 50 ms' });
   assert.throws(() => processExecSync({ path, env, stdin: "", timeoutMs: 50 }), /was stopped in add after 50 ms/);
   assertHas(await failure(processExec({ path, env, stdin: "", signal: AbortSignal.timeout(20) })), { code: 11, message: 'plugin "slow" was stopped in add by the caller' });
