@@ -27,6 +27,8 @@ export interface Vlans {
   ensure(port: Link, vlan: PortVlan): void;
   /** Those of the port. */
   list(port: Link): PortVlan[];
+  /** The indices of the ports that let the VLAN through, of every bridge. */
+  members(id: number): number[];
   delete(port: Link, id: number): void;
 }
 
@@ -43,13 +45,14 @@ export const vlanMessage = ({ index }: Pick<Link, "index">, { id, pvid = false, 
 export function createVlans(rtnl: () => NetlinkSocket): Vlans {
   const change = (verb: string, type: number, port: Link, vlan: PortVlan): void =>
     rtnl().request({ what: `${verb} VLAN ${vlan.id} of port "${port.name}"`, type, codec: portVlans, value: vlanMessage(port, vlan) });
+  const dump = () => {
+    const value = { ifi_family: AF.BRIDGE, attrs: { EXT_MASK: RTEXT_FILTER.BRVLAN } };
+    return rtnl().dump({ what: "list VLANs of ports", type: RTM.GETLINK, codec: portVlans, value }, (body) => portVlans.decode(body));
+  };
   return {
     ensure: (port, vlan) => change("set", RTM.SETLINK, port, vlan),
-    list: (port) => {
-      const value = { ifi_family: AF.BRIDGE, attrs: { EXT_MASK: RTEXT_FILTER.BRVLAN } };
-      const ports = rtnl().dump({ what: "list VLANs of ports", type: RTM.GETLINK, codec: portVlans, value }, (body) => portVlans.decode(body));
-      return ports.filter(({ ifi_index }) => ifi_index === port.index).flatMap(({ attrs }) => (attrs.AF_SPEC ?? []).map(vlanFrom));
-    },
+    list: (port) => dump().filter(({ ifi_index }) => ifi_index === port.index).flatMap(({ attrs }) => (attrs.AF_SPEC ?? []).map(vlanFrom)),
+    members: (id) => dump().filter(({ attrs }) => attrs.AF_SPEC?.some(({ vid }) => vid === id)).map(({ ifi_index }) => ifi_index),
     delete: (port, id) => change("delete", RTM.DELLINK, port, { id }),
   };
 }

@@ -6,7 +6,7 @@
  *     cni0.10 10.1.2.1 ─ port: pvid 10, untagged ─┘
  *
  * With a VLAN the bridge itself is not the pod's neighbour, so the gateway's address is on a cable of its own, cni0.10,
- * whose other end is a port of that VLAN. It goes when no port but its own is left on the bridge; the reference leaves it.
+ * whose other end is a port of that VLAN. It goes when no port but its own is left in the VLAN; the reference leaves it.
  */
 import { CniError, ErrorCode } from "@vethwork/cni";
 import { isErrno, type Link, type Netns, type PortVlan } from "@vethwork/linux";
@@ -95,19 +95,21 @@ export function ensureGatewayLink(host: Netns, bridge: Link, { vlan }: { vlan: n
   const found = host.links.find(name);
   if (found) return found;
   const { mtu } = bridge;
-  host.links.add({ kind: "veth", name, mtu, up: true, peer: { name: gatewayPortName(named), mtu, up: true } });
+  host.links.add({ kind: "veth", name, mtu, peer: { name: gatewayPortName(named), mtu } });
   const port = host.links.get(gatewayPortName(named));
-  host.links.set(port, { master: bridge, hairpin: false, isolated: false });
+  host.links.set(port, { master: bridge, up: true }); // not at birth: an end does not come up before it has its peer
+  host.links.set(host.links.get(name), { up: true });
   joinVlans(host, port, { vlan, trunk: undefined, preserveDefaultVlan: false });
   return host.links.get(name);
 }
 
-/** Takes the gateway's cable away where its port is the last one on the bridge. Made by the reference, it has another port, and stays. */
+/** Takes the gateway's cable away where its port is the last one in its VLAN. Made by the reference, it has another port, and stays. */
 export function deleteGatewayLinkIfUnused(host: Netns, named: Named): void {
   const bridge = host.links.find(named.bridge);
   const port = host.links.find(gatewayPortName(named));
   if (!bridge || port?.master !== bridge.index) return;
-  const others = host.links.list().filter((link) => link.master === bridge.index && link.index !== port.index);
+  const members = host.vlans.members(named.vlan);
+  const others = host.links.list().filter(({ index, master }) => master === bridge.index && index !== port.index && members.includes(index));
   if (others.length === 0) host.links.delete(gatewayLinkName(named));
 }
 

@@ -10,6 +10,7 @@
  */
 import { CniError, ErrorCode, oneLine } from "@vethwork/cni";
 import { findText, ignore, kernelCall, networkOf, type Cidr, type Family, type Netns } from "@vethwork/linux";
+import { hasNftables } from "../nftables.ts";
 import { chainOf, iptablesComment, type Owner } from "./names.ts";
 
 const TOOLS = { 4: "iptables", 6: "ip6tables" } as const;
@@ -74,7 +75,7 @@ export function ruleFaults(owner: Owner, addresses: readonly Cidr[]): string[] {
 /** Whether iptables may have rules of the owner's: seen in the kernel, without a process. Of the kind of long ago it only knows that there are some. */
 export function mayHaveRules(host: Netns, owner: Owner): boolean {
   const name = chainOf(owner);
-  const isChain = (["ip", "ip6"] as const).some((family) => host.nft.findChain({ table: { family, name: "nat" }, name }) !== undefined);
+  const isChain = hasNftables(host) && (["ip", "ip6"] as const).some((family) => host.nft.findChain({ table: { family, name: "nat" }, name }) !== undefined);
   return isChain || hasLegacyNat();
 }
 

@@ -10,6 +10,7 @@
  * rule; the reference leaves it.
  */
 import { commentOf as commentIn, networkOf, parseCidr, sameRule, words, type Chain, type Change, type Cidr, type Netns, type Nft, type Rule } from "@vethwork/linux";
+import { hasNftables } from "../nftables.ts";
 import { commentOf, networkMark, ownerMark, type Owner } from "./names.ts";
 
 const TABLE = { family: "inet", name: "cni_plugins_masquerade" } as const;
@@ -64,6 +65,7 @@ export function collectRules(host: Netns, network: string, keep: readonly Owner[
 }
 
 function deleteWhere(host: Netns, isStale: (comment: string) => boolean): void {
+  if (!hasNftables(host)) return;
   host.nft.update((change, nft) => {
     const there = nft.rules(CHECKS);
     const stale = there.filter((rule) => isStale(commentIn(rule)));
