@@ -10,6 +10,8 @@ export interface Side {
   /** CNI type: the file's name in the folder of plugins. */
   type: string;
   config: object;
+  /** So many addresses of host-local's folder are taken before anything is measured. */
+  taken?: number;
 }
 
 export interface Case {
@@ -37,21 +39,29 @@ const REFERENCE = join(reference, "usr/lib/cni");
 const OURS = join(root, "dist/cni-bin");
 
 const NETWORK = "10.250.0.0/16";
-const vethwork: Side = { bin: OURS, type: "vethwork", config: { cniVersion: "1.0.0", name: "ours", type: "vethwork", network: NETWORK, subnet: NETWORK } };
+const vethwork: Side = { bin: OURS, type: "vethwork", config: { cniVersion: "1.0.0", name: "bench", type: "vethwork", network: NETWORK, subnet: NETWORK } };
 
-/** ptp gives each pod a routed cable, host-local an address, ipMasq the way out: the reference's nearest to ours. */
-const ptp: Side = {
-  bin: REFERENCE,
-  type: "ptp",
-  config: { cniVersion: "1.0.0", name: "peer", type: "ptp", ipMasq: true, ipam: { type: "host-local", subnet: "10.251.0.0/16" } },
+/** The same configuration for both: that ours takes the reference's unchanged is the point of it. */
+const both = (config: Readonly<Record<string, unknown>> & { type: string }): Pick<Case, "ours" | "peer"> => {
+  const whole = { cniVersion: "1.0.0", name: "bench", ...config };
+  return { ours: { bin: OURS, type: config.type, config: whole }, peer: { bin: REFERENCE, type: config.type, config: whole } };
 };
+const ipam = { type: "host-local", subnet: NETWORK, routes: [{ dst: "0.0.0.0/0" }] };
+const ptp = both({ type: "ptp", ipMasq: true, ipam });
+const alone = both({ type: "host-local", ipam });
+const bridge = { type: "bridge", bridge: "bench0", isGateway: true, ipam };
 
 export const cases: readonly Case[] = [
   {
     name: "vethwork",
     about: "vethwork beside ptp + host-local + ipMasq",
     ours: vethwork,
-    peer: ptp,
+    peer: ptp.peer,
     takes: { version: 2, add: 0.5, del: null, adds: 0.6, dels: null, memory: null },
   },
+  { name: "ptp", about: "ptp + host-local + ipMasq, ours beside the reference's", ...ptp, takes: { add: null, del: null } },
+  { name: "bridge", about: "bridge + host-local, ours beside the reference's", ...both(bridge), takes: { add: 0.8, del: null, adds: 0.6 } },
+  { name: "bridge-masquerade", about: "bridge + host-local + ipMasq, ours beside the reference's", ...both({ ...bridge, ipMasq: true }), takes: { add: 0.4, del: null } },
+  { name: "host-local", about: "host-local alone, ours beside the reference's", ...alone, takes: { add: null, del: null } },
+  { name: "host-local-full", about: "host-local with 60,000 addresses taken beside host-local with none, both ours", ours: { ...alone.ours, taken: 60_000 }, peer: alone.ours, takes: { add: 1.2, del: 1.2 } },
 ];

@@ -18,7 +18,9 @@ export type Task =
   | { what: "call"; command: string; pod: string }
   /** The same of many at once. */
   | { what: "crowd"; command: string; pods: string[] }
-  | { what: "clear"; pods: string[] };
+  | { what: "clear"; pods: string[] }
+  /** Fills host-local's folder, as so many ADDs would. */
+  | { what: "take"; addresses: number };
 
 /** Of `call` and `crowd` the time; of `call` also the most that the process had resident. */
 export interface Sample {
@@ -37,6 +39,7 @@ const nothing: Sample = { ms: 0, mebibytes: 0 };
 async function perform(side: Side, task: Task): Promise<Sample> {
   if (task.what === "call") return call(side, task.command, task.pod);
   if (task.what === "crowd") return crowd(side, task.command, task.pods);
+  if (task.what === "take") return takeAddresses(task.addresses);
   task.pods.forEach(task.what === "prepare" ? makeNamespace : deleteNamespace);
   return nothing;
 }
@@ -72,6 +75,17 @@ function optionsOf({ bin, config }: Side, command: string, pod: string) {
 
 function failed({ type }: Side, command: string, said: string): SampleFailure {
   return new SampleFailure(`Cannot measure: ${command} of ${type} failed: ${said.trim()}`);
+}
+
+/** The first of the range stay free for the search to find at once, as in a range that is used in a circle. */
+function takeAddresses(count: number): Sample {
+  const folder = "/var/lib/cni/networks/bench";
+  mkdirSync(folder, { recursive: true });
+  for (let number = 1; number <= count; number++) {
+    const address = `10.250.${(number >> 8) + 10}.${number & 0xff}`;
+    writeFileSync(join(folder, address), `taken-${number}\r\neth0`);
+  }
+  return nothing;
 }
 
 function makeNamespace(pod: string): void {
