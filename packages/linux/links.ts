@@ -7,7 +7,7 @@
 import { isErrno, unless } from "./errors.ts";
 import { macFrom, type Mac } from "./mac.ts";
 import type { NetlinkSocket } from "./netlink.ts";
-import { IF_OPER, IFF, IN6_ADDR_GEN_MODE, link as linkMessage } from "./uapi/if_link.ts";
+import { IF_OPER, IFF, IN6_ADDR_GEN_MODE, IPVLAN_MODE, MACVLAN_MODE, link as linkMessage, type IFLA_INFO } from "./uapi/if_link.ts";
 import { NLM_F } from "./uapi/netlink.ts";
 import { RTEXT_FILTER, RTM } from "./uapi/rtnetlink.ts";
 import { AF } from "./uapi/socket.ts";
@@ -33,6 +33,8 @@ export interface Link {
   /** Of a veth its peer's index, in the peer's namespace. */
   linkIndex: number;
   alias: string;
+  /** Of a macvlan or ipvlan: the mode's name; of a vlan: its number, as text. */
+  mode: string;
 }
 
 interface Plain {
@@ -53,7 +55,41 @@ export interface NewBridge extends Plain {
   vlanFiltering?: boolean;
 }
 
-export type NewLink = NewVeth | NewBridge;
+/** A device that sits on another one; or on none (dummy). */
+interface Child extends Plain {
+  /** Index of the device that it sits on. */
+  parent: number;
+  /** The namespace in which it is made; this one where it is absent. */
+  netnsFd?: number;
+}
+
+export interface NewMacvlan extends Child {
+  kind: "macvlan";
+  mode: keyof typeof MACVLAN_MODES;
+  /** How many broadcast frames may wait. */
+  broadcastQueue?: number;
+}
+
+export interface NewIpvlan extends Child {
+  kind: "ipvlan";
+  mode: keyof typeof IPVLAN_MODES;
+}
+
+export interface NewVlan extends Child {
+  kind: "vlan";
+  /** 802.1Q: 0 to 4094. */
+  id: number;
+}
+
+export interface NewDummy extends Plain {
+  kind: "dummy";
+  netnsFd?: number;
+}
+
+export type NewLink = NewVeth | NewBridge | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
+
+export const MACVLAN_MODES = { bridge: MACVLAN_MODE.BRIDGE, private: MACVLAN_MODE.PRIVATE, vepa: MACVLAN_MODE.VEPA, passthru: MACVLAN_MODE.PASSTHRU } as const;
+export const IPVLAN_MODES = { l2: IPVLAN_MODE.L2, l3: IPVLAN_MODE.L3, l3s: IPVLAN_MODE.L3S } as const;
 
 export interface LinkChanges {
   up?: boolean;
@@ -142,10 +178,34 @@ function newLink(link: NewLink): Message {
     const data = link.vlanFiltering === undefined ? {} : { VLAN_FILTERING: link.vlanFiltering ? 1 : 0 };
     return { ifi_flags, ifi_change, attrs: { ...attrs, LINKINFO: { kind: "bridge", data } } };
   }
+  if (link.kind !== "veth") return { ifi_flags, ifi_change, attrs: { ...attrs, ...placeOf(link), LINKINFO: infoOf(link) } };
   const { netnsFd, ...peer } = link.peer;
   const there = plainMessage(peer);
   const PEER = { ...there, attrs: { ...there.attrs, ...(netnsFd !== undefined && { NET_NS_FD: netnsFd }) } };
   return { ifi_flags, ifi_change, attrs: { ...attrs, LINKINFO: { kind: "veth", data: { PEER } } } };
+}
+
+type Alone = NewMacvlan | NewIpvlan | NewVlan | NewDummy;
+
+const placeOf = (link: Alone) => ({
+  ...("parent" in link && { LINK: link.parent }),
+  ...(link.netnsFd !== undefined && { NET_NS_FD: link.netnsFd }),
+});
+
+function infoOf(link: Alone) {
+  if (link.kind === "dummy") return { kind: "unknown" as const, name: "dummy" };
+  if (link.kind === "vlan") return { kind: "vlan" as const, data: { ID: link.id } };
+  if (link.kind === "ipvlan") return { kind: "ipvlan" as const, data: { MODE: IPVLAN_MODES[link.mode] } };
+  const { mode, broadcastQueue } = link;
+  return { kind: "macvlan" as const, data: { MODE: MACVLAN_MODES[mode], ...(broadcastQueue !== undefined && { BC_QUEUE_LEN: broadcastQueue }) } };
+}
+
+/** The mode's name, or the VLAN's number. */
+function modeOf(info: Value<typeof IFLA_INFO>): string {
+  if (info.kind === "vlan") return String(info.data?.ID ?? "");
+  const modes = info.kind === "macvlan" ? MACVLAN_MODES : info.kind === "ipvlan" ? IPVLAN_MODES : {};
+  const number = info.kind === "macvlan" || info.kind === "ipvlan" ? info.data?.MODE : undefined;
+  return Object.entries(modes).find(([, value]) => value === number)?.[0] ?? "";
 }
 
 function plainMessage({ name, mac, mtu, up }: Plain) {
@@ -197,5 +257,6 @@ function linkFrom(body: Uint8Array): Link {
     master: attrs.MASTER ?? 0,
     linkIndex: attrs.LINK ?? 0,
     alias: attrs.IFALIAS ?? "",
+    mode: info ? modeOf(info) : "",
   };
 }

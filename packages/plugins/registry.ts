@@ -13,11 +13,15 @@ interface PluginFile {
 
 const files: Readonly<Record<string, () => PluginFile>> = {
   bridge: () => require("./bridge/bridge.ts"),
+  dummy: () => require("./dummy/dummy.ts"),
   "host-local": () => require("./host-local/host-local.ts"),
+  ipvlan: () => require("./ipvlan/ipvlan.ts"),
   loopback: () => require("./loopback/loopback.ts"),
+  macvlan: () => require("./macvlan/macvlan.ts"),
   ptp: () => require("./ptp/ptp.ts"),
   static: () => require("./static/static.ts"),
   vethwork: () => require("./vethwork/vethwork.ts"),
+  vlan: () => require("./vlan/vlan.ts"),
 };
 
 export const types: readonly string[] = Object.keys(files);

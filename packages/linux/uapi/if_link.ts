@@ -47,6 +47,12 @@ export const IFLA_BRPORT = attrs("IFLA_BRPORT", {
 
 export const IFLA_VLAN = attrs("IFLA_VLAN", { ID: [1, u16], PROTOCOL: [5, be16] });
 
+export const IFLA_MACVLAN = attrs("IFLA_MACVLAN", { MODE: [1, u32], FLAGS: [2, u16], BC_QUEUE_LEN: [7, u32] });
+export const MACVLAN_MODE = { PRIVATE: 1, VEPA: 2, BRIDGE: 4, PASSTHRU: 8 } as const;
+
+export const IFLA_IPVLAN = attrs("IFLA_IPVLAN", { MODE: [1, u16], FLAGS: [2, u16] });
+export const IPVLAN_MODE = { L2: 0, L3: 1, L3S: 2 } as const;
+
 export const IFLA_VXLAN = attrs("IFLA_VXLAN", {
   ID:       [1, u32],
   LOCAL:    [4, bytes],
@@ -82,6 +88,8 @@ export const VETH_INFO = attrs("VETH_INFO", { PEER: [1, message(ifinfomsg, attrs
 
 export const IFLA_INFO = tagged("IFLA_INFO", { kind: ["KIND", 1], data: ["DATA", 2] }, {
   bridge: IFLA_BR,
+  ipvlan: IFLA_IPVLAN,
+  macvlan: IFLA_MACVLAN,
   veth: VETH_INFO,
   vlan: IFLA_VLAN,
   vxlan: IFLA_VXLAN,

@@ -1,7 +1,7 @@
 /** bridge's options, each with its sentence, and what can be told to be wrong before anything is touched. */
-import { CniError, ErrorCode, boolean, config, integer, invalidOption, list, mac, object, string, type Args, type ConfigOf } from "@vethwork/cni";
-import { parseMac, type Mac } from "@vethwork/linux";
-import { argumentsOf } from "../shared/arguments.ts";
+import { CniError, ErrorCode, boolean, config, integer, list, mac, object, string, type Args, type ConfigOf } from "@vethwork/cni";
+import type { Mac } from "@vethwork/linux";
+import { ethernetMac, macArgument } from "../shared/mac.ts";
 import { masqueradeBackend } from "../shared/masquerade/masquerade.ts";
 import { gatewayLinkName, trunkIds } from "./vlan.ts";
 
@@ -46,7 +46,7 @@ export function planOf(given: Config, args: Args): Plan {
   const { vlan, vlanTrunk, hairpinMode, promiscMode, ipam } = given;
   if (vlan < 0 || vlan > 4094) throw invalid(`invalid VLAN ID ${vlan} (must be between 0 and 4094)`);
   const trunk = vlanTrunk && trunkIds(vlanTrunk);
-  const asked = given.runtimeConfig.mac ?? given.args.cni.mac ?? macIn(args);
+  const asked = given.runtimeConfig.mac ?? given.args.cni.mac ?? macArgument(args);
   if (ipam && given.disableContainerInterface) throw invalid("cannot use IPAM when DisableContainerInterface flag is set");
   if (hairpinMode && promiscMode) throw invalid("cannot set hairpin mode and promiscuous mode at the same time");
   const isGateway = given.isGateway || given.isDefaultGateway;
@@ -54,21 +54,6 @@ export function planOf(given: Config, args: Args): Plan {
     throw invalid(`"${gatewayLinkName(given)}" is too long for an interface's name (a bridge's name of ${15 - String(vlan).length - 1} characters is wanted)`);
   }
   return { ...given, isGateway, trunk, mac: asked === undefined ? undefined : ethernetMac(asked) };
-}
-
-/** The option's reader knows longer ones, too, of InfiniBand and FireWire. */
-function ethernetMac(text: string): Mac {
-  try {
-    return parseMac(text);
-  } catch (error) {
-    if (error instanceof RangeError) throw invalidOption("mac", text, "a MAC address of six bytes");
-    throw error;
-  }
-}
-
-function macIn(args: Args): string | undefined {
-  const { MAC = "" } = argumentsOf(args, ["MAC"]);
-  return MAC === "" ? undefined : mac.parse(MAC, "MAC");
 }
 
 const invalid = (message: string): CniError => new CniError(ErrorCode.INVALID_CONFIG, message);

@@ -1,0 +1,39 @@
+/** What is sent for each kind of link, explained by the tables that send it: kinds that a kernel lacks are seen here. */
+import { expect, test } from "bun:test";
+import { createLinks, type NewLink } from "./links.ts";
+import { parseMac } from "./mac.ts";
+import type { NetlinkSocket, Request } from "./netlink.ts";
+import { encode } from "./wire/codec.ts";
+import { explain } from "./wire/explain.ts";
+
+/** A socket that takes requests and sends them nowhere. */
+function requestOf(link: NewLink): string[] {
+  const lines: string[] = [];
+  const unwanted = (): never => {
+    throw new TypeError("only a request is wanted");
+  };
+  const socket: NetlinkSocket = {
+    request: <T>({ codec, value }: Request<T>) => void lines.push(...explain(codec, encode(codec, value))),
+    get: unwanted, dump: unwanted, batch: unwanted, [Symbol.dispose]: () => {},
+  };
+  createLinks(() => socket).add(link);
+  return lines.slice(1); // the header is of zeros
+}
+
+test("a device on another is asked for with its parent, its namespace and its kind's data", () => {
+  expect(requestOf({ kind: "macvlan", name: "m", parent: 3, netnsFd: 7, mode: "vepa", broadcastQueue: 500, mtu: 1400, mac: parseMac("02:00:00:00:00:01") })).toEqual([
+    'IFLA_IFNAME (3) "m"', "IFLA_MTU (4) 1400", "IFLA_ADDRESS (1) 02 00 00 00 00 01", "IFLA_LINK (5) 3", "IFLA_NET_NS_FD (28) 7", "IFLA_LINKINFO (18)",
+    '  IFLA_INFO_KIND (1) "macvlan"', "  IFLA_INFO_DATA (2)", "    IFLA_MACVLAN_MODE (1) 2", "    IFLA_MACVLAN_BC_QUEUE_LEN (7) 500",
+  ]);
+  expect(requestOf({ kind: "ipvlan", name: "i", parent: 3, netnsFd: 7, mode: "l3s" })).toEqual([
+    'IFLA_IFNAME (3) "i"', "IFLA_LINK (5) 3", "IFLA_NET_NS_FD (28) 7", "IFLA_LINKINFO (18)", '  IFLA_INFO_KIND (1) "ipvlan"', "  IFLA_INFO_DATA (2)", "    IFLA_IPVLAN_MODE (1) 2",
+  ]);
+  expect(requestOf({ kind: "vlan", name: "v", parent: 3, netnsFd: 7, id: 100 })).toEqual([
+    'IFLA_IFNAME (3) "v"', "IFLA_LINK (5) 3", "IFLA_NET_NS_FD (28) 7", "IFLA_LINKINFO (18)", '  IFLA_INFO_KIND (1) "vlan"', "  IFLA_INFO_DATA (2)", "    IFLA_VLAN_ID (1) 100",
+  ]);
+});
+
+test("a device on none is asked for by its kind alone", () => {
+  expect(requestOf({ kind: "dummy", name: "d" })).toEqual(['IFLA_IFNAME (3) "d"', "IFLA_LINKINFO (18)", '  IFLA_INFO_KIND (1) "dummy"']);
+  expect(requestOf({ kind: "bridge", name: "b", up: true })).toEqual(['IFLA_IFNAME (3) "b"', "IFLA_LINKINFO (18)", '  IFLA_INFO_KIND (1) "bridge"', "  IFLA_INFO_DATA (2)"]);
+});
