@@ -62,6 +62,7 @@ export const cases: readonly Case[] = [
   { name: "ptp", about: "ptp + host-local + ipMasq, ours beside the reference's", ...ptp, takes: { add: null, del: null } },
   { name: "bridge", about: "bridge + host-local, ours beside the reference's", ...both(bridge), takes: { add: 0.8, del: null, adds: 0.6 } },
   { name: "bridge-masquerade", about: "bridge + host-local + ipMasq, ours beside the reference's", ...both({ ...bridge, ipMasq: true }), takes: { add: 0.4, del: null } },
+  { name: "macvlan", about: "macvlan + host-local, ours beside the reference's", ...both({ type: "macvlan", master: "eth0", ipam }), takes: { add: null, del: null } },
   { name: "host-local", about: "host-local alone, ours beside the reference's", ...alone, takes: { add: null, del: null } },
   { name: "host-local-full", about: "host-local with 60,000 addresses taken beside host-local with none, both ours", ours: { ...alone.ours, taken: 60_000 }, peer: alone.ours, takes: { add: 1.2, del: 1.2 } },
 ];

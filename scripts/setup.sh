@@ -98,7 +98,7 @@ for group; do
   case $group in
     build) build ;;
     lab) wanted+=("${lab[@]}") ;;
-    test) wanted+=("${test[@]}") fetch=yes ;;
+    test) wanted+=("${test[@]}") fetch=yes reference=$root/.cache/reference-plugins ;;
     bench) wanted+=("${bench[@]}") ;;
     reference) reference=$root/.cache/reference-plugins ;;
     *) fail "no group \"$group\" (build, lab, test, bench or reference)" ;;
