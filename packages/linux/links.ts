@@ -99,6 +99,8 @@ export interface LinkChanges {
   alias?: string;
   /** The bridge to be a port of; null: of none. */
   master?: Link | null;
+  /** Move it into another namespace, under `name` if that is given too: one step, in which nobody sees it half done. */
+  netnsFd?: number;
   /** Whether the kernel gives the link an IPv6 link-local address of its own. Takes effect before `up` does. */
   linkLocal?: boolean;
   /** Of a bridge's port: a frame may leave by the port it came in. */
@@ -223,6 +225,7 @@ function messagesFor({ index }: Link, changes: LinkChanges): Message[] {
     ...(name !== undefined && { IFNAME: name }),
     ...(alias !== undefined && { IFALIAS: alias }),
     ...(master !== undefined && { MASTER: master?.index ?? 0 }),
+    ...(changes.netnsFd !== undefined && { NET_NS_FD: changes.netnsFd }),
     ...(linkLocal !== undefined && { AF_SPEC: { INET6: { ADDR_GEN_MODE: mode } } }),
   };
   const port = {

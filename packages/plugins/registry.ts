@@ -14,6 +14,7 @@ interface PluginFile {
 const files: Readonly<Record<string, () => PluginFile>> = {
   bridge: () => require("./bridge/bridge.ts"),
   dummy: () => require("./dummy/dummy.ts"),
+  "host-device": () => require("./host-device/host-device.ts"),
   "host-local": () => require("./host-local/host-local.ts"),
   ipvlan: () => require("./ipvlan/ipvlan.ts"),
   loopback: () => require("./loopback/loopback.ts"),
