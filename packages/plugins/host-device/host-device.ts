@@ -17,7 +17,7 @@ import { CniError, ErrorCode, definePlugin, type Result } from "@vethwork/cni";
 import { Netns, type Link } from "@vethwork/linux";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "../shared/ipam/delegate.ts";
 import { openPod } from "../shared/pod.ts";
-import { dressInterface, interfaceFaults } from "../shared/pod-interface.ts";
+import { attachmentFaults, dressInterface } from "../shared/pod-interface.ts";
 import { findDevice, isUserSpace, options } from "./device.ts";
 
 /** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
@@ -49,13 +49,7 @@ export default definePlugin({
     if (!prevResult) throw new CniError(ErrorCode.INVALID_CONFIG, "Required prevResult missing");
     if (isUserSpace(config)) return;
     using pod = openPod(args.netns);
-    const link = pod.links.find(args.ifname);
-    const told = prevResult.interfaces?.find(({ name, sandbox }) => name === args.ifname && sandbox === args.netns);
-    const faults = [
-      ...(told ? [] : [`the result has no interface "${args.ifname}" in "${args.netns}"`]),
-      ...interfaceFaults(pod, args.ifname, prevResult),
-      ...(link && told?.mac !== undefined && String(link.mac) !== told.mac ? [`"${args.ifname}" has the MAC address ${link.mac} instead of ${told.mac}`] : []),
-    ];
+    const faults = attachmentFaults(pod, args, prevResult);
     if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was added: ${faults.join("; ")}`);
   },
 

@@ -15,7 +15,7 @@
  * Same options and results as the reference ipvlan plugin; what such devices share is ../shared/subinterface.ts.
  */
 import { CniError, ErrorCode, boolean, config, definePlugin, integer, oneOf, string, type Result } from "@vethwork/cni";
-import { addSubinterface, checkSubinterface, collectSubinterfaces, deleteSubinterface, hasAddresses, parentOf, statusOfSubinterface } from "../shared/subinterface.ts";
+import { addSubinterface, checkSubinterface, collectSubinterfaces, deleteSubinterface, parentOf, statusOfSubinterface } from "../shared/subinterface.ts";
 
 const options = config({
   master: [string, "", "The node's device to sit on; unless given, the interface of the plugin before, or that of the default route."],
@@ -31,7 +31,7 @@ export default definePlugin({
 
   add(context) {
     const { config: { mode, mtu, linkInContainer, ipam }, prevResult } = context;
-    if (!ipam && !(prevResult && hasAddresses(prevResult))) {
+    if (!ipam && (prevResult?.ips ?? []).length === 0) {
       throw new CniError(ErrorCode.INVALID_CONFIG, "no addresses for the pod: there is no IPAM plugin, and the plugin before gave none");
     }
     const master = masterOf(context.config.master, prevResult);

@@ -25,7 +25,7 @@ import { ensureForwarding, isForwarding } from "../shared/forwarding.ts";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "../shared/ipam/delegate.ts";
 import { collectMasquerade, deleteMasquerade, ensureMasquerade, masqueradeBackend, masqueradeFaults, statusOfMasquerade } from "../shared/masquerade/masquerade.ts";
 import { openPod } from "../shared/pod.ts";
-import { dressInterface, interfaceFaults } from "../shared/pod-interface.ts";
+import { attachmentFaults, dressInterface } from "../shared/pod-interface.ts";
 import { addCable, collectCables, deleteCable } from "../shared/veth.ts";
 
 const options = config({
@@ -84,11 +84,8 @@ export default definePlugin({
     const ends = endsOf(prevResult);
     const far = pod.links.find(args.ifname);
     const near = far && host.links.find(far.linkIndex);
-    const told = prevResult.interfaces?.find(({ name, sandbox }) => name === args.ifname && sandbox === args.netns);
     const faults = [
-      ...(told ? [] : [`the result has no interface "${args.ifname}" in "${args.netns}"`]),
-      ...interfaceFaults(pod, args.ifname, prevResult),
-      ...(far && told?.mac !== undefined && String(far.mac) !== told.mac ? [`"${args.ifname}" has the MAC address ${far.mac} instead of ${told.mac}`] : []),
+      ...attachmentFaults(pod, args, prevResult),
       ...(far && far.kind !== "veth" ? [`"${args.ifname}" is no veth`] : []),
       ...(near ? ends.flatMap((end) => nodeFaults(host, near, end)) : ["the cable's end on the node is gone"]),
       ...(given.ipMasq ? masqueradeFaults(host, context, prevResult.ips) : []),

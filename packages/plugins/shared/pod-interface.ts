@@ -7,7 +7,7 @@
  * IPv6 addresses are used at once: IPAM keeps them unique, and looking for duplicates (RFC 4862 section 5.4) costs the
  * pod one to two seconds in which it cannot send. Who wants it all the same waits for its end here.
  */
-import { CniError, ErrorCode, type Result, type Route } from "@vethwork/cni";
+import { CniError, ErrorCode, type Args, type Result, type Route } from "@vethwork/cni";
 import { networkOf, parseCidr, parseIp, type Link, type Netns } from "@vethwork/linux";
 
 /** What ip(8) and the reference plugins leave in a route's protocol field: "boot", somebody who is not a daemon. */
@@ -90,6 +90,18 @@ export function interfaceFaults(pod: Netns, ifname: string, { interfaces = [], i
     ...(link.up ? [] : [`"${ifname}" is down`]),
     ...lost.map((address) => `"${ifname}" has lost its address ${address}`),
     ...gone.map(({ dst, gw }) => `the pod has lost its route to ${dst}${gw === undefined ? "" : ` via ${gw}`}`),
+  ];
+}
+
+/** The same, and whether the interface is in the result, and is the one of then: with the MAC address that was told. */
+export function attachmentFaults(pod: Netns, { ifname, netns }: Pick<Args, "ifname" | "netns">, result: Result): string[] {
+  const told = result.interfaces?.find(({ name, sandbox }) => name === ifname && sandbox === netns);
+  const now = pod.links.find(ifname)?.mac;
+  const isOther = now !== undefined && told?.mac !== undefined && String(now) !== told.mac;
+  return [
+    ...(told ? [] : [`the result has no interface "${ifname}" in "${netns}"`]),
+    ...interfaceFaults(pod, ifname, result),
+    ...(isOther ? [`"${ifname}" has the MAC address ${now} instead of ${told?.mac}`] : []),
   ];
 }
 

@@ -11,11 +11,11 @@
  * addresses, up, routes. Which device it is, and what CHECK looks at beside, is each plugin's.
  */
 import { CniError, ErrorCode, type Context, type Dns, type Ipam, type Result } from "@vethwork/cni";
-import { Netns, isErrno, parseCidr, type Link } from "@vethwork/linux";
+import { Netns, isErrno, type Link } from "@vethwork/linux";
 import { hostEndName } from "./attachment.ts";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "./ipam/delegate.ts";
 import { openPod } from "./pod.ts";
-import { dressInterface, interfaceFaults } from "./pod-interface.ts";
+import { attachmentFaults, dressInterface } from "./pod-interface.ts";
 
 /** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
 const CHANGED = 100;
@@ -74,12 +74,9 @@ export function checkSubinterface(context: SubinterfaceContext, kind: string, fa
   using host = Netns.host();
   using pod = openPod(args.netns);
   const link = pod.links.find(args.ifname);
-  const told = prevResult.interfaces?.find(({ name, sandbox }) => name === args.ifname && sandbox === args.netns);
   const faults = [
-    ...(told ? [] : [`the result has no interface "${args.ifname}" in "${args.netns}"`]),
-    ...interfaceFaults(pod, args.ifname, prevResult),
+    ...attachmentFaults(pod, args, prevResult),
     ...(link && link.kind !== kind ? [`"${args.ifname}" is a ${link.kind || "device"}, no ${kind}`] : []),
-    ...(link && told?.mac !== undefined && String(link.mac) !== told.mac ? [`"${args.ifname}" has the MAC address ${link.mac} instead of ${told.mac}`] : []),
     ...(link ? faultsOf(link, { host, pod }) : []),
   ];
   if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was added: ${faults.join("; ")}`);
@@ -122,6 +119,3 @@ export function checkMtu(mtu: number, parent: Link): void {
   if (mtu >= 0 && mtu <= parent.mtu) return;
   throw new CniError(ErrorCode.INVALID_CONFIG, `invalid MTU ${mtu}, must be [0, master MTU(${parent.mtu})]`);
 }
-
-/** True where the result has an IPv4 or IPv6 address. */
-export const hasAddresses = ({ ips = [] }: Result): boolean => ips.some(({ address }) => parseCidr(address).prefix >= 0);
