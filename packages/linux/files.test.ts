@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, uti
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
-  appendText, createText, deleteEmptyFolder, deleteFile, ensureFolder, findText, findTime, folderOf, isSameFile, listFolder, lockFile, readText, replaceText, setTime, writeText,
+  appendText, createText, deleteEmptyFolder, deleteFile, ensureFolder, findText, findTime, folderOf, isFile, isSameFile, listFolder, lockFile, readText, replaceText, setTime, writeText,
 } from "./files.ts";
 
 let folder = "";
@@ -64,6 +64,7 @@ test("times are kept to the second and beyond, and links lead to the same file",
   utimesSync(at("time"), 5, 7.5);
   expect(findTime(at("time"))).toBe(7.5);
   symlinkSync(at("time"), at("link"));
+  expect([isFile(at("time")), isFile(at("link")), isFile(folder), isFile(at("nothing")), isFile(at("time", "below"))]).toEqual([true, true, false, false, false]);
   expect([isSameFile(at("time"), at("link")), isSameFile(at("time"), at("text")), isSameFile(at("time"), at("nothing"))]).toEqual([true, false, false]);
 });
 

@@ -147,6 +147,9 @@ export function findTime(path: string): number | undefined {
   return unless(ABSENT, () => factsOf(path).changed);
 }
 
+/** True where a path leads to a regular file. */
+export const isFile = (path: string): boolean => unless([...ABSENT, "EACCES"], () => factsOf(path).isFile) ?? false;
+
 /** True where both paths lead to one file, by whatever links. */
 export function isSameFile(one: string, other: string): boolean {
   const [a, b] = [one, other].map((path) => unless(ABSENT, () => factsOf(path).identity));

@@ -179,6 +179,7 @@ export interface FileFacts {
   /** Device and inode: no two files that there are now have the same. */
   identity: string;
   isFolder: boolean;
+  isFile: boolean;
   /** When it was changed last, in seconds since 1970. */
   changed: number;
 }
@@ -192,6 +193,7 @@ export function factsOf(file: string | number): FileFacts {
   return {
     identity: `${stx_dev_major}:${stx_dev_minor}:${stx_ino}`,
     isFolder: (stx_mode & S.IFMT) === S.IFDIR,
+    isFile: (stx_mode & S.IFMT) === S.IFREG,
     changed: Number(mtime_sec) + mtime_nsec / 1e9,
   };
 }

@@ -8,4 +8,4 @@ export const O = {
 } as const;
 export const AT = { FDCWD: -100, REMOVEDIR: 0x200, EMPTY_PATH: 0x1000 } as const;
 export const STATX = { BASIC_STATS: 0x7ff } as const;
-export const S = { IFMT: 0o170000, IFDIR: 0o040000 } as const;
+export const S = { IFMT: 0o170000, IFDIR: 0o040000, IFREG: 0o100000 } as const;

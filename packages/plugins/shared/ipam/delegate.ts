@@ -7,9 +7,9 @@
  * Whoever puts another program of that name first in CNI_PATH gets that one. Either way the delegate sees the same
  * variables and the same bytes on stdin, and what it answers is read in the same way; only a start is saved.
  */
-import { CniError, ErrorCode, delegateAdd, delegateCheck, delegateDel, delegateGc, delegateStatus, inProcessSyncExec, type Delegation, type Result } from "@vethwork/cni";
+import { CniError, ErrorCode, delegateAdd, delegateCheck, delegateDel, delegateGc, delegateStatus, findInPath, inProcessSyncExec, type Delegation, type Result } from "@vethwork/cni";
 import type { DelegateContext, Ipam, Undo } from "@vethwork/cni";
-import { isSameFile } from "@vethwork/linux";
+import { isFile, isSameFile } from "@vethwork/linux";
 import { findPlugin } from "../../registry.ts";
 
 /** What of a plugin's context its delegate needs. */
@@ -31,6 +31,12 @@ export const collectIpam = (context: IpamContext): void => delegateGc(callOf(con
 export const statusOfIpam = (context: IpamContext): void => delegateStatus(callOf(context));
 
 const typeOf = ({ config }: IpamContext): string => config.ipam?.type ?? "";
-const callOf = (context: IpamContext): Delegation => ({ type: typeOf(context), context, exec });
+const callOf = (context: IpamContext): Delegation => ({ type: typeOf(context), context, exec, find });
+
+/** Asks the kernel itself: loading Node's modules for it would take longer than the delegate does. */
+function find(type: string, path: readonly string[]): string {
+  const file = type.includes("/") ? undefined : path.map((folder) => `${folder}/${type}`).find(isFile);
+  return file ?? findInPath(type, path); // which says what is wrong
+}
 
 const exec = inProcessSyncExec((path) => (isSameFile(path, "/proc/self/exe") ? findPlugin(path.slice(path.lastIndexOf("/") + 1)) : undefined));
