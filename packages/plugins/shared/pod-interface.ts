@@ -9,6 +9,7 @@
  */
 import { CniError, ErrorCode, type Args, type Result, type Route } from "@vethwork/cni";
 import { networkOf, parseCidr, parseIp, type Link, type Netns } from "@vethwork/linux";
+import { addressesOf } from "./chained.ts";
 
 /** What ip(8) and the reference plugins leave in a route's protocol field: "boot", somebody who is not a daemon. */
 const BOOT = 3;
@@ -79,8 +80,9 @@ function kernelRoute({ dst, gw, mtu, advmss, priority, table, scope }: Route, li
 }
 
 /** What of the result the pod no longer has, in words. Addresses that the result gives to another interface are not ours to miss. */
-export function interfaceFaults(pod: Netns, ifname: string, { interfaces = [], ips: all = [], routes = [] }: Result): string[] {
-  const ips = all.filter(({ interface: at }) => at === undefined || (interfaces[at]?.name ?? ifname) === ifname);
+export function interfaceFaults(pod: Netns, ifname: string, result: Result): string[] {
+  const { routes = [] } = result;
+  const ips = addressesOf(ifname, result);
   const link = pod.links.find(ifname);
   if (!link) return [`the pod has no interface "${ifname}"`];
   const have = pod.addrs.list({ link }).map(({ address }) => String(address));
