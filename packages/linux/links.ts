@@ -27,6 +27,10 @@ export interface Link {
   operational: boolean;
   /** Takes frames for everybody, because somebody asked for it by hand; a packet capture does not show here. */
   promisc: boolean;
+  /** Takes frames for every multicast group, because somebody asked for it by hand. */
+  allmulti: boolean;
+  /** How many packets may wait to be sent. */
+  txQueueLength: number;
   loopback: boolean;
   /** Index of the bridge or vrf that this is a port of; 0: of none. */
   master: number;
@@ -109,6 +113,10 @@ export interface LinkChanges {
   isolated?: boolean;
   /** Take frames for everybody. */
   promisc?: boolean;
+  /** Take frames for every multicast group. */
+  allmulti?: boolean;
+  /** How many packets may wait to be sent. */
+  txQueueLength?: number;
 }
 
 /** What a bridge knows of one of its ports. */
@@ -217,12 +225,13 @@ function plainMessage({ name, mac, mtu, up }: Plain) {
 
 /** Options first, `up` last: the kernel acts on IFF_UP before it reads the family's options of the same message. */
 function messagesFor({ index }: Link, changes: LinkChanges): Message[] {
-  const { up, mtu, mac, name, alias, master, linkLocal, hairpin, isolated, promisc } = changes;
+  const { up, mtu, mac, name, alias, master, linkLocal, hairpin, isolated, promisc, allmulti, txQueueLength } = changes;
   const mode = linkLocal === false ? IN6_ADDR_GEN_MODE.NONE : IN6_ADDR_GEN_MODE.EUI64;
   const attrs = {
     ...(mtu !== undefined && { MTU: mtu }),
     ...(mac && { ADDRESS: mac.bytes }),
     ...(name !== undefined && { IFNAME: name }),
+    ...(txQueueLength !== undefined && { TXQLEN: txQueueLength }),
     ...(alias !== undefined && { IFALIAS: alias }),
     ...(master !== undefined && { MASTER: master?.index ?? 0 }),
     ...(changes.netnsFd !== undefined && { NET_NS_FD: changes.netnsFd }),
@@ -234,7 +243,7 @@ function messagesFor({ index }: Link, changes: LinkChanges): Message[] {
   };
   const turned = (bit: number, on: boolean) => ({ ifi_index: index, ifi_flags: on ? bit : 0, ifi_change: bit });
   const ports = Object.keys(port).length > 0 ? [{ ifi_family: AF.BRIDGE, ifi_index: index, attrs: { PROTINFO: port } }] : [];
-  const others = [...ports, ...(promisc === undefined ? [] : [turned(IFF.PROMISC, promisc)])];
+  const others = [...ports, ...(promisc === undefined ? [] : [turned(IFF.PROMISC, promisc)]), ...(allmulti === undefined ? [] : [turned(IFF.ALLMULTI, allmulti)])];
   if (linkLocal === undefined && others.length === 0 && up !== undefined) return [{ ...turned(IFF.UP, up), attrs }];
   return [
     ...(Object.keys(attrs).length > 0 ? [{ ifi_index: index, attrs }] : []),
@@ -256,6 +265,8 @@ function linkFrom(body: Uint8Array): Link {
     carrier: attrs.OPERSTATE === IF_OPER.UP || (attrs.CARRIER ?? 0) !== 0,
     operational: attrs.OPERSTATE === IF_OPER.UP,
     promisc: (ifi_flags & IFF.PROMISC) !== 0,
+    allmulti: (ifi_flags & IFF.ALLMULTI) !== 0,
+    txQueueLength: attrs.TXQLEN ?? 0,
     loopback: (ifi_flags & IFF.LOOPBACK) !== 0,
     master: attrs.MASTER ?? 0,
     linkIndex: attrs.LINK ?? 0,

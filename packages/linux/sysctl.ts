@@ -10,7 +10,7 @@ import { put, readText } from "./files.ts";
 import { namesIn } from "./libc.ts";
 
 export interface Sysctl {
-  /** The value as the kernel prints it; undefined where this kernel has no such parameter. */
+  /** The value as the kernel prints it; undefined where this kernel has no such parameter, or one that is only written. */
   find(name: string): string | undefined;
   /** Writes the value if another stands there; true if it wrote. Fails where there is no such parameter. */
   set(name: string, value: number | string): boolean;
@@ -22,12 +22,13 @@ export interface Sysctl {
 
 const ROOT = "/proc/sys";
 const ABSENT = ["ENOENT", "ENOTDIR"] as const;
+const UNREADABLE = [...ABSENT, "EACCES"] as const; // EACCES: net/ipv4/route/flush and its like, that do something when written
 
 /** @param inside runs work in the namespace whose parameters are meant */
 export function createSysctl(inside: <T>(work: () => T) => T): Sysctl {
   const find = (name: string): string | undefined => {
     kernelCall(`read sysctl ${name}`);
-    return unless(ABSENT, () => inside(() => readText(pathOf(name)).trim()));
+    return unless(UNREADABLE, () => inside(() => readText(pathOf(name)).trim()));
   };
   const set = (name: string, value: number | string): boolean => {
     if (find(name) === String(value)) return false;
