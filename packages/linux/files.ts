@@ -150,6 +150,12 @@ export function findTime(path: string): number | undefined {
 /** True where a path leads to a regular file. */
 export const isFile = (path: string): boolean => unless([...ABSENT, "EACCES"], () => factsOf(path).isFile) ?? false;
 
+/** True where there is anything at a path that is neither a file nor a folder, a device say. */
+export function isDevice(path: string): boolean {
+  const facts = unless([...ABSENT, "EACCES"], () => factsOf(path));
+  return facts !== undefined && !facts.isFile && !facts.isFolder;
+}
+
 /** True where both paths lead to one file, by whatever links. */
 export function isSameFile(one: string, other: string): boolean {
   const [a, b] = [one, other].map((path) => unless(ABSENT, () => factsOf(path).identity));

@@ -10,6 +10,7 @@ export type { Link, LinkChanges, Links, NewLink, Port } from "./links.ts";
 export type { Neighbour, Neighbours } from "./neighbours.ts";
 export type { Route, Routes } from "./routes.ts";
 export { openSocket, type Endpoint, type IpSocket, type SocketKind } from "./sockets.ts";
+export { addTap, openTap, type NewTap, type TapEnd } from "./tun.ts";
 export type { Sysctl } from "./sysctl.ts";
 export type { PortVlan, Vlans } from "./vlans.ts";
 export type { Change, Nft } from "./nft/nft.ts";

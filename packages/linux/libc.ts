@@ -55,6 +55,10 @@ const more = lazily(() =>
   }).symbols,
 );
 
+/** One C function, twice: its last argument is an address or a number. */
+const device = lazily(() => dlopen("libc.so.6", { ioctl: { args: ["i32", FFIType.u64_fast, "ptr"], returns: "i32" } }).symbols);
+const control = lazily(() => dlopen("libc.so.6", { ioctl: { args: ["i32", FFIType.u64_fast, FFIType.u64_fast], returns: "i32" } }).symbols);
+
 /** Files, at every call; and what only some calls do with them. */
 const files = lazily(() =>
   dlopen("libc.so.6", {
@@ -148,6 +152,24 @@ export function readFile(fd: number, into: Uint8Array): number {
 /** Writes; returns the number of bytes taken. */
 export function writeFile(fd: number, bytes: Uint8Array): number {
   return call("write to a file", () => files().write(s32(fd), bytes, bytes.length));
+}
+
+/** Asks a driver for something that takes a number (ioctl(2)). */
+export function ioctl(fd: number, request: number, argument: number): void {
+  if (!Number.isInteger(argument) || argument < 0 || argument > 0xffff_ffff) throw new RangeError(`Cannot call libc: ${argument} (an unsigned 32-bit integer is wanted)`);
+  call(`ask device ${fd} for 0x${request.toString(16)}`, () => control().ioctl(s32(fd), request, argument));
+}
+
+/** struct ifreq (linux/if.h), where its union holds flags. */
+const ifreq = struct({ _ifr_name: pad(16), ifr_flags: u16, _rest: pad(22) });
+
+/** Asks a driver for something that concerns a network device (netdevice(7)). */
+export function deviceIoctl(fd: number, request: number, { name, flags }: { name: string; flags: number }): void {
+  const bytes = cstring(name);
+  if (bytes.length > 16) throw new RangeError(`Cannot call libc: ${JSON.stringify(name)} (a name of up to 15 bytes is wanted)`);
+  const argument = encode(ifreq, { ifr_flags: flags }).slice();
+  argument.set(bytes);
+  call(`ask for network device "${name}"`, () => device().ioctl(s32(fd), request, argument));
 }
 
 /** Makes a folder in one that is there (mkdir(2)). */

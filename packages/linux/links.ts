@@ -8,6 +8,7 @@ import { isErrno, unless } from "./errors.ts";
 import { macFrom, type Mac } from "./mac.ts";
 import type { NetlinkSocket } from "./netlink.ts";
 import { IF_OPER, IFF, IN6_ADDR_GEN_MODE, IPVLAN_MODE, MACVLAN_MODE, link as linkMessage, type IFLA_INFO } from "./uapi/if_link.ts";
+import { IFF_OF_TUN, type IFLA_TUN } from "./uapi/if_tun.ts";
 import { NLM_F } from "./uapi/netlink.ts";
 import { RTEXT_FILTER, RTM } from "./uapi/rtnetlink.ts";
 import { AF } from "./uapi/socket.ts";
@@ -37,8 +38,18 @@ export interface Link {
   /** Of a veth its peer's index, in the peer's namespace. */
   linkIndex: number;
   alias: string;
+  /** Of a tun or tap: which of both, and who may open it. */
+  tun: Tun | undefined;
   /** Of a macvlan or ipvlan: the mode's name; of a vlan: its number, as text. */
   mode: string;
+}
+
+export interface Tun {
+  /** Takes frames; one that is no tap takes packets. */
+  tap: boolean;
+  owner: number | undefined;
+  group: number | undefined;
+  multiQueue: boolean;
 }
 
 interface Plain {
@@ -252,6 +263,9 @@ function messagesFor({ index }: Link, changes: LinkChanges): Message[] {
   ];
 }
 
+const tunFrom = ({ TYPE, OWNER, GROUP, MULTI_QUEUE }: Value<typeof IFLA_TUN>): Tun =>
+  ({ tap: TYPE === IFF_OF_TUN.TAP, owner: OWNER, group: GROUP, multiQueue: MULTI_QUEUE === 1 });
+
 function linkFrom(body: Uint8Array): Link {
   const { ifi_index, ifi_flags, attrs } = linkMessage.decode(body);
   const info = attrs.LINKINFO;
@@ -272,5 +286,6 @@ function linkFrom(body: Uint8Array): Link {
     linkIndex: attrs.LINK ?? 0,
     alias: attrs.IFALIAS ?? "",
     mode: info ? modeOf(info) : "",
+    tun: info?.kind === "tun" && info.data ? tunFrom(info.data) : undefined,
   };
 }

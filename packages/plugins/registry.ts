@@ -21,6 +21,7 @@ const files: Readonly<Record<string, () => PluginFile>> = {
   macvlan: () => require("./macvlan/macvlan.ts"),
   ptp: () => require("./ptp/ptp.ts"),
   static: () => require("./static/static.ts"),
+  tap: () => require("./tap/tap.ts"),
   tuning: () => require("./tuning/tuning.ts"),
   vethwork: () => require("./vethwork/vethwork.ts"),
   vlan: () => require("./vlan/vlan.ts"),

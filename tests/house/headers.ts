@@ -24,11 +24,21 @@ export function numbersOf(texts: readonly string[]): Map<string, number> {
   // A macro may stand before the one that it uses: twice is enough for every header there is.
   for (const text of [...texts, ...texts]) {
     for (const [, name = "", value = ""] of text.matchAll(/^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+(\S.*?)[ \t]*(?:\/\/.*)?$/gm)) {
-      const number = evaluate(value, numbers);
+      const number = evaluate(value.replace(ioctl, ioctlNumber), numbers);
       if (number !== undefined && !numbers.has(name)) numbers.set(name, number);
     }
   }
   return numbers;
+}
+
+/** A driver's request: which way its argument goes, the argument's size, the driver's letter, a number (asm-generic/ioctl.h). */
+const ioctl = /\b_IO(W|R|WR)?\('(.)', ?(\d+)(?:, ?([\w ]+))?\)/g;
+
+function ioctlNumber(whole: string, way: string | undefined, letter: string, number: string, type = ""): string {
+  const size = way === undefined ? 0 : sizes[type];
+  if (size === undefined) return whole;
+  const direction = { W: 1, R: 2, WR: 3 }[way ?? ""] ?? 0;
+  return String(direction * 2 ** 30 + size * 2 ** 16 + letter.charCodeAt(0) * 2 ** 8 + Number(number));
 }
 
 function readEnum(body: string, numbers: Map<string, number>): void {

@@ -42,6 +42,8 @@ enum flags { IFF_UP = 1<<0, };
 #define NLM_F_MATCH	0x200	/* rest of line */
 #define POLLIN 04
 #define NFT_CONTINUE -1
+#define TUNSETIFF _IOW('T', 202, int)
+#define TUNSETFILTER _IOW('T', 203, struct filter)
 struct ifaddrmsg { __u8 ifa_family; __u8 ifa_prefixlen; __u32 ifa_index; };
 struct around { __u8 a; struct ifaddrmsg inner; };
 struct odd { __u8 a; char name[16]; };
@@ -52,7 +54,7 @@ const struct = (fields: Record<string, { size: number }>) => ({ kind: "fixed", f
 test("enumerators count on, macros use each other, and octal is octal", () => {
   expect(Object.fromEntries(numbersOf([header]))).toEqual({
     IFLA_UNSPEC: 0, IFLA_ADDRESS: 1, IFLA_MTU: 4, IFLA_LINK: 5, __IFLA_MAX: 6, IFLA_MAX: 5, IFF_UP: 1,
-    NLM_F_DUMP: 0x300, NLM_F_ROOT: 0x100, NLM_F_MATCH: 0x200, POLLIN: 4, NFT_CONTINUE: -1,
+    NLM_F_DUMP: 0x300, NLM_F_ROOT: 0x100, NLM_F_MATCH: 0x200, POLLIN: 4, NFT_CONTINUE: -1, TUNSETIFF: 0x400454ca,
   });
 });
 

@@ -37,6 +37,7 @@ export function headersOf(exports: UapiModule): string[] {
 
 /** Prefixes of ours that say more than C's → C's. */
 const elsewhere: Readonly<Record<string, string>> = {
+  IFF_OF_TUN: "IFF",  // linux/if.h and linux/if_tun.h both have flags of this name
   NFT_VERDICT: "NFT", // enum nft_verdicts: NFT_CONTINUE, NFT_RETURN
 };
 

@@ -1,5 +1,6 @@
 /** Links: include/uapi/linux/if_link.h, if.h and veth.h, in their order and spelling. Holes are attributes not used here. */
 import { attrs, message, tagged } from "../wire/attrs.ts";
+import { IFLA_TUN } from "./if_tun.ts";
 import { be16, bytes, cstring, pad, s32, struct, u16, u32, u8 } from "../wire/codec.ts";
 
 export const headers = ["linux/if_link.h", "linux/veth.h", "linux/if.h", "linux/if_bridge.h"] as const;
@@ -90,6 +91,7 @@ export const IFLA_INFO = tagged("IFLA_INFO", { kind: ["KIND", 1], data: ["DATA",
   bridge: IFLA_BR,
   ipvlan: IFLA_IPVLAN,
   macvlan: IFLA_MACVLAN,
+  tun: IFLA_TUN,
   veth: VETH_INFO,
   vlan: IFLA_VLAN,
   vxlan: IFLA_VXLAN,

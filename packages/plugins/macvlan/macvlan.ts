@@ -14,9 +14,8 @@
  *
  * Same options and results as the reference macvlan plugin; what such devices share is ../shared/subinterface.ts.
  */
-import { config, boolean, definePlugin, integer, mac, object, oneOf, string, type Args, type ConfigOf } from "@vethwork/cni";
-import type { Mac } from "@vethwork/linux";
-import { ethernetMac, macArgument } from "../shared/mac.ts";
+import { config, boolean, definePlugin, integer, mac, object, oneOf, string } from "@vethwork/cni";
+import { wantedMac } from "../shared/mac.ts";
 import { addSubinterface, checkMtu, checkSubinterface, collectSubinterfaces, deleteSubinterface, parentOf, statusOfSubinterface } from "../shared/subinterface.ts";
 
 const options = config({
@@ -66,9 +65,3 @@ export default definePlugin({
   gc: collectSubinterfaces,
   status: (context) => statusOfSubinterface(context, context.config.linkInContainer || context.config.master === "" ? undefined : context.config.master),
 });
-
-/** The option gives way to CNI_ARGS, and that to the runtime's capability. */
-function wantedMac({ mac: own, runtimeConfig }: ConfigOf<typeof options>, args: Args): Mac | undefined {
-  const asked = runtimeConfig.mac ?? macArgument(args) ?? own;
-  return asked === undefined ? undefined : ethernetMac(asked);
-}

@@ -13,6 +13,12 @@ export function ethernetMac(text: string): Mac {
   }
 }
 
+/** The option gives way to CNI_ARGS, and that to the runtime's capability. */
+export function wantedMac({ mac: own, runtimeConfig }: { mac?: string | undefined; runtimeConfig: { mac?: string | undefined } }, args: Args): Mac | undefined {
+  const asked = runtimeConfig.mac ?? macArgument(args) ?? own;
+  return asked === undefined ? undefined : ethernetMac(asked);
+}
+
 /** The value of MAC in CNI_ARGS. */
 export function macArgument(args: Args): string | undefined {
   const { MAC = "" } = argumentsOf(args, ["MAC"]);
