@@ -179,11 +179,22 @@ export interface LockOptions {
  * The file and its folder are made where they are missing, and may be deleted by whoever holds the lock.
  * Throws RangeError naming the process that holds it where the time is up.
  */
-export function lockFile({ path, timeoutMs }: LockOptions): Disposable {
+export function lockFile(options: LockOptions): Disposable {
+  const fd = locked(options, () => tryLock(options.path));
+  return { [Symbol.dispose]: () => closeFile(fd) };
+}
+
+/** The same with what is open already, as a namespace is; `path` is for the message. */
+export function lockOpen(fd: number, options: LockOptions): Disposable {
+  locked(options, () => unless(["EAGAIN", "EWOULDBLOCK"], () => (flock(fd, LOCK.EX | LOCK.NB), fd)));
+  return { [Symbol.dispose]: () => flock(fd, LOCK.UN) };
+}
+
+function locked({ path, timeoutMs }: LockOptions, tryOnce: () => number | undefined): number {
   const deadline = performance.now() + timeoutMs;
   for (let pauseMs = 0.2; ; pauseMs = Math.min(pauseMs * 2, 20)) {
-    const fd = tryLock(path);
-    if (fd !== undefined) return { [Symbol.dispose]: () => closeFile(fd) };
+    const fd = tryOnce();
+    if (fd !== undefined) return fd;
     if (performance.now() >= deadline) {
       throw new RangeError(`Cannot lock "${path}": ${holderOf(path)} holds it (waited ${timeoutMs} ms)`);
     }

@@ -9,6 +9,7 @@ export type { Addr, Addrs, NewAddr } from "./addrs.ts";
 export type { Link, LinkChanges, Links, NewLink, Port } from "./links.ts";
 export type { Neighbour, Neighbours } from "./neighbours.ts";
 export type { Route, Routes } from "./routes.ts";
+export type { RoutingRule, RoutingRules } from "./rules.ts";
 export { openSocket, type Endpoint, type IpSocket, type SocketKind } from "./sockets.ts";
 export { addTap, openTap, type NewTap, type TapEnd } from "./tun.ts";
 export type { Sysctl } from "./sysctl.ts";

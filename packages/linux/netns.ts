@@ -12,12 +12,14 @@
 import { createAddrs, type Addrs } from "./addrs.ts";
 import { KernelError, isErrno, unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
+import { lockOpen } from "./files.ts";
 import { closeFile, factsOf, fileSystemMagic, openFile, setns, unshare } from "./libc.ts";
 import { createLinks, type Links } from "./links.ts";
 import { createNeighbours, type Neighbours } from "./neighbours.ts";
 import { openNetlink, type NetlinkSocket } from "./netlink.ts";
 import { createNft, type Nft } from "./nft/nft.ts";
 import { createRoutes, type Routes } from "./routes.ts";
+import { createRules, type RoutingRules } from "./rules.ts";
 import { createSysctl, type Sysctl } from "./sysctl.ts";
 import { O } from "./uapi/fs.ts";
 import { NETLINK } from "./uapi/netlink.ts";
@@ -32,6 +34,7 @@ export interface Netns extends Disposable {
   readonly links: Links;
   readonly addrs: Addrs;
   readonly routes: Routes;
+  readonly rules: RoutingRules;
   readonly neighbours: Neighbours;
   readonly sysctl: Sysctl;
   readonly vlans: Vlans;
@@ -39,6 +42,8 @@ export interface Netns extends Disposable {
   /** Runs synchronous work with the calling thread in the namespace. */
   inside<T>(work: () => T): T;
   sameAs(other: Netns): boolean;
+  /** Holds it for oneself among all who lock it; RangeError where another does for longer than `timeoutMs`. */
+  lock(timeoutMs: number): Disposable;
   /** Its inode, which it has whatever path leads to it: tells it from every other namespace that there is now. */
   identity(): string;
 }
@@ -95,12 +100,14 @@ function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): N
     links: createLinks(rtnl),
     addrs: createAddrs(rtnl),
     routes: createRoutes(rtnl),
+    rules: createRules(rtnl),
     neighbours: createNeighbours(rtnl),
     sysctl: createSysctl(inside),
     vlans: createVlans(rtnl),
     nft: createNft(socketOf(NETLINK.NETFILTER)),
     inside,
     sameAs: (other) => other.identity() === factsOf(fd).identity,
+    lock: (timeoutMs) => lockOpen(fd, { path, timeoutMs }),
     identity: () => factsOf(fd).identity,
     [Symbol.dispose]: () => {
       for (const socket of sockets.splice(0)) socket[Symbol.dispose]();
