@@ -184,10 +184,9 @@ export function lockFile(options: LockOptions): Disposable {
   return { [Symbol.dispose]: () => closeFile(fd) };
 }
 
-/** The same with what is open already, as a namespace is; `path` is for the message. */
-export function lockOpen(fd: number, options: LockOptions): Disposable {
+/** The same with what is open already, as a namespace is, and until it is closed; `path` is for the message. */
+export function lockOpen(fd: number, options: LockOptions): void {
   locked(options, () => unless(["EAGAIN", "EWOULDBLOCK"], () => (flock(fd, LOCK.EX | LOCK.NB), fd)));
-  return { [Symbol.dispose]: () => flock(fd, LOCK.UN) };
 }
 
 function locked({ path, timeoutMs }: LockOptions, tryOnce: () => number | undefined): number {

@@ -42,8 +42,8 @@ export interface Netns extends Disposable {
   /** Runs synchronous work with the calling thread in the namespace. */
   inside<T>(work: () => T): T;
   sameAs(other: Netns): boolean;
-  /** Holds it for oneself among all who lock it; RangeError where another does for longer than `timeoutMs`. */
-  lock(timeoutMs: number): Disposable;
+  /** Holds it for oneself among all who lock it, until it is disposed of. RangeError where another does for longer than `timeoutMs`. */
+  lock(timeoutMs: number): void;
   /** Its inode, which it has whatever path leads to it: tells it from every other namespace that there is now. */
   identity(): string;
 }

@@ -20,6 +20,7 @@ const files: Readonly<Record<string, () => PluginFile>> = {
   loopback: () => require("./loopback/loopback.ts"),
   macvlan: () => require("./macvlan/macvlan.ts"),
   ptp: () => require("./ptp/ptp.ts"),
+  sbr: () => require("./sbr/sbr.ts"),
   static: () => require("./static/static.ts"),
   tap: () => require("./tap/tap.ts"),
   tuning: () => require("./tuning/tuning.ts"),
