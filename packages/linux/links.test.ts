@@ -28,6 +28,9 @@ test("a device on another is asked for with its parent, its namespace and its ki
   expect(requestOf({ kind: "ipvlan", name: "i", parent: 3, netnsFd: 7, mode: "l3s" })).toEqual([
     'IFLA_IFNAME (3) "i"', "IFLA_LINK (5) 3", "IFLA_NET_NS_FD (28) 7", "IFLA_LINKINFO (18)", '  IFLA_INFO_KIND (1) "ipvlan"', "  IFLA_INFO_DATA (2)", "    IFLA_IPVLAN_MODE (1) 2",
   ]);
+  expect(requestOf({ kind: "vrf", name: "blue", table: 1001, up: true })).toEqual([
+    'IFLA_IFNAME (3) "blue"', "IFLA_LINKINFO (18)", '  IFLA_INFO_KIND (1) "vrf"', "  IFLA_INFO_DATA (2)", "    IFLA_VRF_TABLE (1) 1001",
+  ]);
   expect(requestOf({ kind: "vlan", name: "v", parent: 3, netnsFd: 7, id: 100 })).toEqual([
     'IFLA_IFNAME (3) "v"', "IFLA_LINK (5) 3", "IFLA_NET_NS_FD (28) 7", "IFLA_LINKINFO (18)", '  IFLA_INFO_KIND (1) "vlan"', "  IFLA_INFO_DATA (2)", "    IFLA_VLAN_ID (1) 100",
   ]);

@@ -38,6 +38,8 @@ export interface Link {
   /** Of a veth its peer's index, in the peer's namespace. */
   linkIndex: number;
   alias: string;
+  /** Of a vrf: the routing table of its links. */
+  table: number | undefined;
   /** Of a tun or tap: which of both, and who may open it. */
   tun: Tun | undefined;
   /** Of a macvlan or ipvlan: the mode's name; of a vlan: its number, as text. */
@@ -101,7 +103,13 @@ export interface NewDummy extends Plain {
   netnsFd?: number;
 }
 
-export type NewLink = NewVeth | NewBridge | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
+export interface NewVrf extends Plain {
+  kind: "vrf";
+  /** The routing table of the links that it is the master of. */
+  table: number;
+}
+
+export type NewLink = NewVrf | NewVeth | NewBridge | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
 
 export const MACVLAN_MODES = { bridge: MACVLAN_MODE.BRIDGE, private: MACVLAN_MODE.PRIVATE, vepa: MACVLAN_MODE.VEPA, passthru: MACVLAN_MODE.PASSTHRU } as const;
 export const IPVLAN_MODES = { l2: IPVLAN_MODE.L2, l3: IPVLAN_MODE.L3, l3s: IPVLAN_MODE.L3S } as const;
@@ -112,7 +120,7 @@ export interface LinkChanges {
   mac?: Mac;
   name?: string;
   alias?: string;
-  /** The bridge to be a port of; null: of none. */
+  /** The bridge or vrf to be a port of; null: of none. */
   master?: Link | null;
   /** Move it into another namespace, under `name` if that is given too: one step, in which nobody sees it half done. */
   netnsFd?: number;
@@ -206,15 +214,16 @@ function newLink(link: NewLink): Message {
   return { ifi_flags, ifi_change, attrs: { ...attrs, LINKINFO: { kind: "veth", data: { PEER } } } };
 }
 
-type Alone = NewMacvlan | NewIpvlan | NewVlan | NewDummy;
+type Alone = NewVrf | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
 
 const placeOf = (link: Alone) => ({
   ...("parent" in link && { LINK: link.parent }),
-  ...(link.netnsFd !== undefined && { NET_NS_FD: link.netnsFd }),
+  ...("netnsFd" in link && link.netnsFd !== undefined && { NET_NS_FD: link.netnsFd }),
 });
 
 function infoOf(link: Alone) {
   if (link.kind === "dummy") return { kind: "unknown" as const, name: "dummy" };
+  if (link.kind === "vrf") return { kind: "vrf" as const, data: { TABLE: link.table } };
   if (link.kind === "vlan") return { kind: "vlan" as const, data: { ID: link.id } };
   if (link.kind === "ipvlan") return { kind: "ipvlan" as const, data: { MODE: IPVLAN_MODES[link.mode] } };
   const { mode, broadcastQueue } = link;
@@ -286,6 +295,7 @@ function linkFrom(body: Uint8Array): Link {
     linkIndex: attrs.LINK ?? 0,
     alias: attrs.IFALIAS ?? "",
     mode: info ? modeOf(info) : "",
+    table: info?.kind === "vrf" ? info.data?.TABLE : undefined,
     tun: info?.kind === "tun" && info.data ? tunFrom(info.data) : undefined,
   };
 }

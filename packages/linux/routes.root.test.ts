@@ -85,6 +85,8 @@ familyTest("a table of one's own is apart from the main one", (netns, link, fami
   expect(netns.routes.list({ dst: afar[family] })).toEqual([]);
   expect(netns.routes.list({ dst: afar[family], table: 1000 })).toMatchObject([{ table: 1000 }]);
   expect(netns.routes.list({ table: 4711 })).toEqual([]);
+  expect(netns.routes.list({ dst: afar[family], table: "all" })).toMatchObject([{ table: 1000 }]);
+  expect(netns.routes.list({ family, table: "all" }).map(({ table }) => table)).toContain(255);
 });
 
 familyTest("a gateway that cannot be reached is refused in the kernel's words", (netns, _link, family) => {

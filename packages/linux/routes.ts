@@ -37,7 +37,8 @@ export interface Routes {
   prepend(route: Route): void;
   /** Makes it so: a route to that prefix with that metric and another next hop is replaced. */
   ensure(route: Route): void;
-  list(filter?: { family?: Family; table?: number; protocol?: number; dst?: Cidr; link?: number }): Route[];
+  /** Of the main table, unless another is meant, or "all". */
+  list(filter?: { family?: Family; table?: number | "all"; protocol?: number; dst?: Cidr; link?: number }): Route[];
   /** What the kernel does with a packet to `ip`: the route that it takes; undefined where there is none. */
   find(ip: Ip): Route | undefined;
   /** The entry of the table that decides on packets to `ip`, with its own prefix (RTM_F_FIB_MATCH). */
@@ -80,11 +81,11 @@ export function createRoutes(rtnl: () => NetlinkSocket): Routes {
 }
 
 /** The kernel filters by table and protocol itself (strict checking, 4.20), so a long table costs nothing here. */
-function dumpOf(rtnl: NetlinkSocket, { family, table, protocol }: { family: Family; table: number; protocol?: number }): Route[] {
+function dumpOf(rtnl: NetlinkSocket, { family, table, protocol }: { family: Family; table: number | "all"; protocol?: number }): Route[] {
   const value = {
     rtm_family: afOf(family),
     ...(protocol !== undefined && { rtm_protocol: protocol }),
-    attrs: { TABLE: table },
+    attrs: table === "all" ? {} : { TABLE: table },
   };
   const what = `list IPv${family} routes`;
   const missing = ["ENOENT", "EAFNOSUPPORT", "EOPNOTSUPP"]; // the table is made with its first route

@@ -26,6 +26,7 @@ const files: Readonly<Record<string, () => PluginFile>> = {
   tuning: () => require("./tuning/tuning.ts"),
   vethwork: () => require("./vethwork/vethwork.ts"),
   vlan: () => require("./vlan/vlan.ts"),
+  vrf: () => require("./vrf/vrf.ts"),
 };
 
 export const types: readonly string[] = Object.keys(files);

@@ -54,6 +54,8 @@ export const MACVLAN_MODE = { PRIVATE: 1, VEPA: 2, BRIDGE: 4, PASSTHRU: 8 } as c
 export const IFLA_IPVLAN = attrs("IFLA_IPVLAN", { MODE: [1, u16], FLAGS: [2, u16] });
 export const IPVLAN_MODE = { L2: 0, L3: 1, L3S: 2 } as const;
 
+export const IFLA_VRF = attrs("IFLA_VRF", { TABLE: [1, u32] });
+
 export const IFLA_VXLAN = attrs("IFLA_VXLAN", {
   ID:       [1, u32],
   LOCAL:    [4, bytes],
@@ -94,6 +96,7 @@ export const IFLA_INFO = tagged("IFLA_INFO", { kind: ["KIND", 1], data: ["DATA",
   tun: IFLA_TUN,
   veth: VETH_INFO,
   vlan: IFLA_VLAN,
+  vrf: IFLA_VRF,
   vxlan: IFLA_VXLAN,
 });
 

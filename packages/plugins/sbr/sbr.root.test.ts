@@ -1,98 +1,74 @@
-/**
- * sbr with packets: a pod on two routers that know nothing of each other, and both lead to 203.0.113.9. An answer that
- * comes to the wrong router is lost, so a ping that is answered went by its own interface.
- *
- *     router0 10.1.0.1 ── eth0 10.1.0.5 ┐
- *                                       pod1      default via 10.1.0.1
- *     router1 10.9.0.1 ── net1 10.9.0.7 ┘
- */
+/** sbr with packets: a pod on two routers answers each by the interface that it asked. */
 import { expect, test } from "bun:test";
 import { find, type JsonObject } from "@vethwork/cni";
 import { skipped } from "../../../tests/conformance/node/needs.ts";
 import { referenceFolders, referenceLacks } from "../testing/reference.ts";
-import { faultyBinFolder, onStage, stageLacks, stageTest, type Pod, type Stage } from "../testing/stage.ts";
+import { addRouters, ping, pod, prevResult, routingOf } from "../testing/routers.ts";
+import { faultyBinFolder, onStage, stageLacks, stageTest, type Stage } from "../testing/stage.ts";
 
 const quiet = { code: 0, out: "", err: "" };
-const pod: Pod = { name: "pod1", netns: "/run/netns/pod1" };
-const prevResult: JsonObject = {
-  cniVersion: "1.0.0", interfaces: [{ name: "port0" }, { name: "net1", mac: "02:00:00:00:09:07", sandbox: pod.netns }, { name: "eth0", sandbox: pod.netns }],
-  ips: [
-    { address: "10.9.0.7/24", gateway: "10.9.0.1", interface: 1 }, { address: "fd09::7/64", gateway: "fd09::1", interface: 1 },
-    { address: "10.1.0.5/24", gateway: "10.1.0.1", interface: 2 },
-  ],
-};
 const call = (stage: Stage, command: string, options: object = {}, program?: string, env: Record<string, string> = {}) =>
   stage.call({ command, pod, ifname: "net1", config: { cniVersion: "1.0.0", name: "two", type: "sbr", prevResult, ...options }, env, ...(program !== undefined && { program }) });
 
-/** The picture above; made anew where it was made before. */
-async function addRouters(stage: Stage): Promise<void> {
-  const lines = ["for n in pod1 router0 router1; do ip netns del $n 2>/dev/null; ip netns add $n; ip -n $n link set lo up; done"];
-  for (const [at, name, net, own] of [[0, "eth0", 1, 5], [1, "net1", 9, 7]] as const) {
-    lines.push(
-      `ip -n router${at} link add port type veth peer name ${name} netns pod1`, `ip -n router${at} link set port addrgenmode none up`,
-      `ip -n router${at} addr add 10.${net}.0.1/24 dev port; ip -n router${at} addr add fd0${net}::1/64 dev port nodad`,
-      `ip -n router${at} addr add 203.0.113.9/32 dev lo; ip -n router${at} addr add 2001:db8:9::9/128 dev lo nodad`,
-      `ip -n pod1 link set ${name} addrgenmode none up`, `ip -n pod1 addr add 10.${net}.0.${own}/24 dev ${name}; ip -n pod1 addr add fd0${net}::${own}/64 dev ${name} nodad`,
-    );
-  }
-  lines.push("ip -n pod1 route add default via 10.1.0.1; ip -n pod1 route add default via fd01::1", "ip -n pod1 route add 198.51.100.0/24 via 10.9.0.1 mtu 1300; ip -n pod1 route add 2001:db8:7::/48 via fd09::1");
-  await stage.node.run(["sh", "-c", lines.join("\n")]);
-}
-
-/** Rules and routes of the pod, without the kernel's own table. */
-async function seen(stage: Stage): Promise<string[]> {
-  const told = await Promise.all([["-4", "rule"], ["-6", "rule"], ["-4", "route", "show", "table", "all"], ["-6", "route", "show", "table", "all"]].map((argv) => stage.node.run(["ip", "-n", "pod1", ...argv])));
-  return told.join("").split("\n").map((line) => line.trim().replaceAll(/\s+/g, " ")).filter((line) => line !== "" && !line.includes("table local")).toSorted();
-}
-
 async function answered(stage: Stage): Promise<JsonObject> {
-  const ping = async (netns: string, from: string, to: string) => (await stage.node.exec(["ip", "netns", "exec", netns, "ping", "-c1", "-W1", "-I", from, to])).code === 0;
   return {
-    eth0: [await ping("pod1", "10.1.0.5", "203.0.113.9"), await ping("pod1", "fd01::5", "2001:db8:9::9")],
-    net1: [await ping("pod1", "10.9.0.7", "203.0.113.9"), await ping("pod1", "fd09::7", "2001:db8:9::9")],
-    asked: [await ping("router1", "203.0.113.9", "10.9.0.7"), await ping("router1", "2001:db8:9::9", "fd09::7")],
+    eth0: [await ping(stage, "pod1", "10.1.0.5", "203.0.113.9"), await ping(stage, "pod1", "fd01::5", "2001:db8:9::9")],
+    net1: [await ping(stage, "pod1", "10.9.0.7", "203.0.113.9"), await ping(stage, "pod1", "fd09::7", "2001:db8:9::9")],
+    asked: [await ping(stage, "router1", "203.0.113.9", "10.9.0.7"), await ping(stage, "router1", "2001:db8:9::9", "fd09::7")],
   };
 }
 
 stageTest("what comes from each address leaves by its own interface, IPv4 and IPv6; DEL takes the rules, twice, and with the interface gone", async (stage) => {
   await addRouters(stage);
-  const before = await seen(stage);
+  const before = await routingOf(stage);
   expect(await answered(stage)).toEqual({ eth0: [true, true], net1: [false, false], asked: [false, false] });
   const { code, result } = await call(stage, "ADD");
   expect({ code, result }).toEqual({ code: 0, result: expect.objectContaining({ ips: prevResult["ips"] }) });
   expect(await answered(stage)).toEqual({ eth0: [true, true], net1: [true, true], asked: [true, true] });
-  const after = await seen(stage);
+  const after = await routingOf(stage);
   for (const line of ["32765: from 10.9.0.7 lookup 100", "32765: from fd09::7 lookup 101", "default via 10.9.0.1 dev net1 table 100", "10.9.0.0/24 dev net1 table 100 proto kernel scope link src 10.9.0.7", "198.51.100.0/24 via 10.9.0.1 dev net1 table 100 mtu 1300"]) expect(after).toContain(line);
   expect(after.filter((line) => line.includes("net1") && !line.includes("table"))).toEqual([]);
   expect(await call(stage, "CHECK")).toMatchObject(quiet);
   for (let times = 0; times < 2; times++) expect(await call(stage, "DEL")).toMatchObject(quiet);
-  expect((await seen(stage)).filter((line) => line.includes("lookup"))).toEqual(before.filter((line) => line.includes("lookup")));
+  expect((await routingOf(stage)).filter((line) => line.includes("lookup"))).toEqual(before.filter((line) => line.includes("lookup")));
 
   await addRouters(stage);
   expect((await call(stage, "ADD")).code).toBe(0);
   await stage.node.run(["ip", "-n", "pod1", "link", "del", "net1"]);
   expect(await call(stage, "DEL")).toMatchObject(quiet);
-  expect(await seen(stage)).toEqual(before.filter((line) => !line.includes("net1")));
+  expect(await routingOf(stage)).toEqual(before.filter((line) => !line.includes("net1")));
   for (const CNI_NETNS of ["", "/run/netns/gone"]) expect(await call(stage, "DEL", {}, undefined, { CNI_NETNS })).toMatchObject(quiet);
 });
 
 stageTest("with a table of somebody else's there are rules alone; with gateways they are the tables'; with hints subnets stay reachable", async (stage) => {
   await addRouters(stage);
-  const before = await seen(stage);
+  const before = await routingOf(stage);
   expect((await call(stage, "ADD", { table: 70_000 })).code).toBe(0);
   expect(await call(stage, "CHECK", { table: 70_000 })).toMatchObject(quiet);
-  expect((await seen(stage)).filter((line) => !before.includes(line))).toEqual(["32765: from 10.9.0.7 lookup 70000", "32765: from fd09::7 lookup 70000"]);
+  expect((await routingOf(stage)).filter((line) => !before.includes(line))).toEqual(["32765: from 10.9.0.7 lookup 70000", "32765: from fd09::7 lookup 70000"]);
   expect(await call(stage, "DEL", { table: 77 })).toMatchObject(quiet);
-  expect(await seen(stage)).toContain("32765: from fd09::7 lookup 70000");
+  expect(await routingOf(stage)).toContain("32765: from fd09::7 lookup 70000");
   expect(await call(stage, "DEL", { table: 70_000 })).toMatchObject(quiet);
-  expect(await seen(stage)).toEqual(before);
+  expect(await routingOf(stage)).toEqual(before);
 
   await stage.node.run(["ip", "-n", "pod1", "route", "add", "default", "via", "10.9.0.1", "dev", "net1", "metric", "5"]);
   expect((await call(stage, "ADD", { gateways: ["10.9.0.3", "fd09::3"], addSourceHints: true })).code).toBe(0);
-  const after = await seen(stage);
+  const after = await routingOf(stage);
   for (const line of ["default via 10.9.0.3 dev net1 table 100", "default via fd09::3 dev net1 table 101 metric 1024 pref medium", "10.9.0.0/24 dev net1 scope link src 10.9.0.7"]) expect(after).toContain(line);
   expect(after.filter((line) => line.includes("net1") && !line.includes("table") && !line.includes("src"))).toEqual([]);
   expect((await stage.node.exec(["ip", "netns", "exec", "pod1", "ping", "-c1", "-W2", "10.9.0.1"])).code).toBe(0);
+});
+
+stageTest("the plugin before finds its routes where sbr put them: its CHECK passes", async (stage) => {
+  const cable = await stage.addPod("cabled");
+  const ipam = { type: "host-local", subnet: "10.5.0.0/24", routes: [{ dst: "0.0.0.0/0" }, { dst: "198.51.100.0/24" }] };
+  const ptp = (command: string, more: object = {}) => stage.call({ command, pod: cable, config: { cniVersion: "1.0.0", name: "two", type: "ptp", ipam, ...more } });
+  const { result: made } = await ptp("ADD");
+  expect((await stage.call({ command: "ADD", pod: cable, config: { cniVersion: "1.0.0", name: "two", type: "sbr", prevResult: made } })).code).toBe(0);
+  expect((await stage.node.exec(["ip", "netns", "exec", "cabled", "ping", "-c1", "-W2", "-I", "10.5.0.2", "192.0.2.1"])).code).toBe(0);
+  expect(await ptp("CHECK", { prevResult: made })).toMatchObject(quiet);
+  await stage.node.run(["ip", "-n", "cabled", "route", "del", "198.51.100.0/24", "table", "100"]);
+  expect(find((await ptp("CHECK", { prevResult: made })).result, "msg")).toContain("lost its route to 198.51.100.0/24");
 });
 
 stageTest("routes that are no address' own are everyone's, and those of a family without addresses stay", async (stage) => {
@@ -100,7 +76,7 @@ stageTest("routes that are no address' own are everyone's, and those of a family
   await stage.node.run(["ip", "-n", "pod1", "route", "add", "198.18.0.0/15", "via", "169.254.1.1", "dev", "net1", "onlink"]);
   const four = { ...prevResult, ips: [{ address: "10.9.0.7/24", interface: 1 }] };
   expect((await call(stage, "ADD", { prevResult: four })).code).toBe(0);
-  const after = await seen(stage);
+  const after = await routingOf(stage);
   for (const line of ["198.18.0.0/15 via 169.254.1.1 dev net1 table 100 onlink", "fd09::/64 dev net1 proto kernel metric 256 pref medium", "2001:db8:7::/48 via fd09::1 dev net1 metric 1024 pref medium"]) expect(after).toContain(line);
   expect(after.filter((line) => line.includes("table 101") || line.startsWith("default") && line.includes("net1"))).toEqual([]);
 });
@@ -109,20 +85,20 @@ stageTest("interfaces that are added at once do not take each other's tables", a
   await addRouters(stage);
   const both = ["net1", "eth0"].map((ifname) => stage.call({ command: "ADD", pod, ifname, config: { cniVersion: "1.0.0", name: "two", type: "sbr", prevResult } }));
   expect((await Promise.all(both)).map(({ code, out }) => (code === 0 ? "" : out))).toEqual(["", ""]);
-  const tables = (await seen(stage)).flatMap((line) => /from \S+ lookup (1\d\d)/.exec(line)?.[1] ?? []);
+  const tables = (await routingOf(stage)).flatMap((line) => /from \S+ lookup (1\d\d)/.exec(line)?.[1] ?? []);
   expect(tables.toSorted()).toEqual(["100", "101", "102"]);
 });
 
 stageTest("CHECK finds what somebody took away, STATUS a kernel that can, and what is wrong is named before anything is made", async (stage) => {
   await addRouters(stage);
-  const before = await seen(stage);
+  const before = await routingOf(stage);
   for (const [options, says] of [
     [{ prevResult: undefined }, /Required prevResult missing/], [{ prevResult: { ...prevResult, ips: [] } }, /No IP addresses supplied on interface: net1/], [{ gateways: ["10.9.0.1", "10.9.0.2"] }, /multiple IPv4 addresses: 10\.9\.0\.1 and 10\.9\.0\.2/],
     [{ gateways: ["near"] }, /gateways\[0\].*"near"/], [{ table: -1 }, /table/], [{ gateways: ["192.0.2.77"] }, /Cannot set route to 0\.0\.0\.0\/0: ENETUNREACH/],
   ] as const) {
     const refused = await call(stage, "ADD", options);
     expect({ options, code: refused.code, msg: `${String(find(refused.result, "msg"))} ${String(find(refused.result, "details") ?? "")}` }).toEqual({ options, code: 1, msg: expect.stringMatching(says) });
-    expect({ options, seen: await seen(stage) }).toEqual({ options, seen: before });
+    expect({ options, seen: await routingOf(stage) }).toEqual({ options, seen: before });
   }
   expect(await call(stage, "STATUS", { cniVersion: "1.1.0" })).toMatchObject(quiet);
   expect((await call(stage, "ADD")).code).toBe(0);
@@ -138,7 +114,7 @@ stageTest("CHECK finds what somebody took away, STATUS a kernel that can, and wh
 stageTest("with any call of ADD failed everything is as before, and after any death DEL leaves no rule", async (stage) => {
   const program = `${faultyBinFolder}/sbr`;
   await addRouters(stage);
-  const before = await seen(stage);
+  const before = await routingOf(stage);
   for (const command of ["ADD", "DEL"]) {
     if (command === "DEL") await call(stage, "ADD");
     const { err } = await call(stage, command, {}, program, { VETHWORK_FAULT: "count" });
@@ -149,10 +125,10 @@ stageTest("with any call of ADD failed everything is as before, and after any de
         await addRouters(stage);
         if (command === "DEL") await call(stage, "ADD");
         const { code } = await call(stage, command, {}, program, { VETHWORK_FAULT: fault });
-        if (command === "ADD" && fault.startsWith("fail")) expect({ fault, code, seen: await seen(stage) }).toEqual({ fault, code: 1, seen: before });
+        if (command === "ADD" && fault.startsWith("fail")) expect({ fault, code, seen: await routingOf(stage) }).toEqual({ fault, code: 1, seen: before });
         expect({ command, fault, ...(await call(stage, "DEL")) }).toMatchObject({ command, fault, ...quiet });
         await stage.node.run(["ip", "-n", "pod1", "link", "del", "net1"]);
-        expect({ command, fault, seen: await seen(stage) }).toEqual({ command, fault, seen: before.filter((line) => !line.includes("net1")) });
+        expect({ command, fault, seen: await routingOf(stage) }).toEqual({ command, fault, seen: before.filter((line) => !line.includes("net1")) });
       }
     }
   }
@@ -166,13 +142,13 @@ for (const reference of referenceFolders.length > 0 ? referenceFolders : ["none"
       const told: unknown[] = [];
       for (const [adds, deletes] of [[`${reference}/sbr`, undefined], [undefined, `${reference}/sbr`]] as const) {
         await addRouters(stage);
-        const before = await seen(stage);
+        const before = await routingOf(stage);
         const { code, result } = await call(stage, "ADD", options, adds);
         // The reference copies IPv6 routes into the tables of IPv4 addresses, too, where nobody asks for them.
-        told.push({ code, ips: find(result, "ips"), seen: (await seen(stage)).filter((line) => !/^fd09::\/64 dev net1 table (?:100|77) /.test(line)) });
+        told.push({ code, ips: find(result, "ips"), seen: (await routingOf(stage)).filter((line) => !/^fd09::\/64 dev net1 table (?:100|77) /.test(line)) });
         expect({ options, ...(await call(stage, "CHECK", options)) }).toMatchObject({ options, ...quiet });
         expect((await call(stage, "DEL", options, deletes)).code).toBe(0);
-        expect((await seen(stage)).filter((line) => line.includes("lookup"))).toEqual(before.filter((line) => line.includes("lookup")));
+        expect((await routingOf(stage)).filter((line) => line.includes("lookup"))).toEqual(before.filter((line) => line.includes("lookup")));
       }
       expect({ options, told: told[1] }).toEqual({ options, told: told[0] });
     }

@@ -107,8 +107,8 @@ export function attachmentFaults(pod: Netns, { ifname, netns }: Pick<Args, "ifna
   ];
 }
 
-/** By whatever device: a later plugin of the chain may have brought one of its own. */
+/** By whatever device and in whatever table: a later plugin of the chain may have brought a device of its own (vethwork), or have moved the routes (sbr, vrf). */
 function hasRoute(pod: Netns, { dst, gw, table }: Route): boolean {
-  const routes = pod.routes.list({ dst: networkOf(parseCidr(dst)), ...(table !== undefined && { table }) });
+  const routes = pod.routes.list({ dst: networkOf(parseCidr(dst)), table: table ?? "all" });
   return routes.some(({ via }) => gw === undefined || String(via) === String(parseIp(gw)));
 }

@@ -1,0 +1,144 @@
+/** vrf with packets, on a kernel that has it: what is bound to the vrf leaves by its interface. On others a plain word, and nothing left. */
+import { expect, test } from "bun:test";
+import { find } from "@vethwork/cni";
+import { Netns, isErrno } from "@vethwork/linux";
+import { skipped } from "../../../tests/conformance/node/needs.ts";
+import { referenceFolders, referenceLacks } from "../testing/reference.ts";
+import { addRouters, ping, pod, prevResult, routingOf } from "../testing/routers.ts";
+import { faultyBinFolder, onStage, stageLacks, stageTest, type Stage } from "../testing/stage.ts";
+
+const quiet = { code: 0, out: "", err: "" };
+const call = (stage: Stage, command: string, options: object = {}, { program, ...how }: { program?: string; ifname?: string; env?: Record<string, string> } = {}) =>
+  stage.call({ command, pod, ifname: "net1", config: { cniVersion: "1.0.0", name: "worlds", type: "vrf", vrfname: "blue", prevResult, ...options }, ...how, ...(program !== undefined && { program }) });
+const said = ({ result }: { result: Record<string, unknown> }): string => `${String(find(result, "msg"))} ${String(find(result, "details") ?? "")}`;
+
+/** Asked of the kernel itself. */
+function kernelHas(): boolean {
+  if (stageLacks !== "") return false;
+  try {
+    using here = Netns.create();
+    here.links.add({ kind: "vrf", name: "v", table: 1 });
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EOPNOTSUPP")) return false;
+    throw error;
+  }
+}
+const has = kernelHas();
+const lacks = stageLacks || (has ? "" : "CONFIG_NET_VRF");
+const vrfTest = (title: string, act: (stage: Stage) => Promise<void>, timeoutMs = 60_000): void =>
+  test.skipIf(lacks !== "")(skipped(title, lacks), () => onStage(act), timeoutMs);
+
+/** Links with their masters, and the IPv6 addresses, which are what may be lost. */
+const linksOf = async (stage: Stage): Promise<string[]> => {
+  const told = await Promise.all([["-o", "link"], ["-o", "-6", "addr", "show", "scope", "global"]].map((argv) => stage.node.run(["ip", "-n", "pod1", ...argv])));
+  return told.join("").split("\n").map((line) => /^\d+: (\S+?)[@:\s](?:.* (master \S+))?(?:.* (inet6 \S+))?/.exec(line)?.slice(1).filter(Boolean).join(" ") ?? "").filter((line) => line !== "" && line !== "lo").toSorted();
+};
+
+vrfTest("what is bound to the vrf leaves by its interface, everything else as before; DEL takes interface and vrf out, twice", async (stage) => {
+  await addRouters(stage);
+  const before = await linksOf(stage);
+  const { code, result } = await call(stage, "ADD");
+  expect({ code, result }).toEqual({ code: 0, result: expect.objectContaining({ ips: prevResult["ips"] }) });
+  expect(await linksOf(stage)).toEqual(["blue", "eth0", "eth0 inet6 fd01::5/64", "net1 inet6 fd09::7/64", "net1 master blue"]);
+  const after = await routingOf(stage);
+  for (const line of ["10.9.0.0/24 dev net1 table 1 proto kernel scope link src 10.9.0.7", "198.51.100.0/24 via 10.9.0.1 dev net1 table 1 mtu 1300", "2001:db8:7::/48 via fd09::1 dev net1 table 1 metric 1024 pref medium"]) expect(after).toContain(line);
+  await stage.node.run(["sh", "-c", "ip -n pod1 route add default via 10.9.0.1 vrf blue; ip -n pod1 route add default via fd09::1 vrf blue"]);
+  const pings = [ping(stage, "pod1", "blue", "203.0.113.9"), ping(stage, "pod1", "blue", "2001:db8:9::9"), ping(stage, "pod1", "10.1.0.5", "203.0.113.9"), ping(stage, "router1", "203.0.113.9", "10.9.0.7"), ping(stage, "pod1", "10.1.0.5", "10.9.0.1")];
+  expect(await Promise.all(pings)).toEqual([true, true, true, true, false]);
+  expect(await call(stage, "CHECK")).toMatchObject(quiet);
+  for (let times = 0; times < 2; times++) expect(await call(stage, "DEL")).toMatchObject(quiet);
+  expect((await linksOf(stage)).filter((line) => !line.includes("inet6"))).toEqual(before.filter((line) => !line.includes("inet6")));
+});
+
+vrfTest("two interfaces share a vrf, which goes with the last; tables are as asked, or the lowest that is free", async (stage) => {
+  await addRouters(stage);
+  await stage.node.run(["ip", "-n", "pod1", "link", "add", "red", "type", "vrf", "table", "1"]);
+  expect((await call(stage, "ADD")).code).toBe(0);
+  expect(await stage.node.run(["ip", "-n", "pod1", "-d", "link", "show", "blue"])).toMatch(/<[^>]*\bUP\b[\s\S]*vrf table 2/);
+  expect(said(await call(stage, "ADD", { table: 7 }, { ifname: "eth0" }))).toContain("VRF blue already exist with different routing table 2 (7 is wanted)");
+  expect((await call(stage, "ADD", { table: 2 }, { ifname: "eth0" })).code).toBe(0);
+  expect(await routingOf(stage)).toContain("default via 10.1.0.1 dev eth0 table 2");
+  expect(said(await call(stage, "ADD", { vrfname: "red" }))).toContain("interface net1 has already a master set: blue");
+  expect(await call(stage, "DEL")).toMatchObject(quiet);
+  expect(await linksOf(stage)).toContain("eth0 master blue");
+  await stage.node.run(["ip", "-n", "pod1", "link", "del", "eth0"]);
+  expect(await call(stage, "DEL", {}, { ifname: "eth0" })).toMatchObject(quiet);
+  expect((await linksOf(stage)).filter((line) => !line.includes("inet6"))).toEqual(["net1", "red"]);
+});
+
+vrfTest("CHECK finds what somebody took away", async (stage) => {
+  await addRouters(stage);
+  expect((await call(stage, "ADD", { table: 7 })).code).toBe(0);
+  for (const [command, says] of [
+    ["ip -n pod1 addr del 10.9.0.7/24 dev net1", /"net1" has lost its address 10\.9\.0\.7\/24/], ["ip -n pod1 link set blue down", /"blue" is down/], ["ip -n pod1 link set net1 nomaster", /"net1" is not in "blue"/], ["ip -n pod1 link del blue", /no vrf "blue"/],
+  ] as const) {
+    await stage.node.run(["sh", "-c", command]);
+    expect({ command, msg: said(await call(stage, "CHECK", { table: 7 })) }).toEqual({ command, msg: expect.stringMatching(says) });
+  }
+});
+
+vrfTest("with any call of ADD failed everything is as before, and after any death DEL leaves no vrf", async (stage) => {
+  const program = `${faultyBinFolder}/vrf`;
+  await addRouters(stage);
+  const unruled = async () => (await routingOf(stage)).filter((line) => !line.includes("l3mdev")); // the kernel's rule for all vrfs, which it keeps
+  const before = { links: await linksOf(stage), routing: await unruled() };
+  const { err } = await call(stage, "ADD", {}, { program, env: { VETHWORK_FAULT: "count" } });
+  const calls = err.trim().split("\n").length;
+  expect(calls).toBeGreaterThan(10);
+  for (let at = 1; at <= calls; at++) {
+    for (const fault of [`kill:${at}`, `fail:${at}:ENOMEM`]) {
+      await addRouters(stage);
+      const { code } = await call(stage, "ADD", {}, { program, env: { VETHWORK_FAULT: fault } });
+      if (fault.startsWith("fail")) expect({ fault, code, links: await linksOf(stage), routing: await unruled() }).toEqual({ fault, code: 1, ...before });
+      expect({ fault, ...(await call(stage, "DEL")) }).toMatchObject({ fault, ...quiet });
+      expect({ fault, links: (await linksOf(stage)).filter((line) => !line.includes("inet6")) }).toEqual({ fault, links: ["eth0", "net1"] });
+    }
+  }
+}, 300_000);
+
+for (const reference of referenceFolders.length > 0 ? referenceFolders : ["none"]) {
+  const title = `the same as the reference, and each takes apart what the other made (${reference.startsWith("/usr") ? "Debian's own" : "the newest"})`;
+  const lacking = lacks || referenceLacks;
+  test.skipIf(lacking !== "")(skipped(title, lacking), () => onStage(async (stage) => {
+    for (const options of [{}, { table: 1001 }]) {
+      const told: unknown[] = [];
+      for (const [adds, deletes] of [[{ program: `${reference}/vrf` }, {}], [{}, { program: `${reference}/vrf` }]] as const) {
+        await addRouters(stage);
+        const { code, result } = await call(stage, "ADD", options, adds);
+        told.push({ code, ips: find(result, "ips"), links: await linksOf(stage), routing: await routingOf(stage) });
+        expect({ options, ...(await call(stage, "CHECK", options)) }).toMatchObject({ options, ...quiet });
+        expect((await call(stage, "DEL", options, deletes)).code).toBe(0);
+        expect((await linksOf(stage)).filter((line) => !line.includes("inet6"))).toEqual(["eth0", "net1"]);
+      }
+      expect({ options, told: told[1] }).toEqual({ options, told: told[0] });
+    }
+  }), 60_000);
+}
+
+stageTest("vrf: what is wrong is named before anything is made, and DEL has no complaints", async (stage) => {
+  await addRouters(stage);
+  const before = [...await linksOf(stage), ...await routingOf(stage)];
+  for (const [options, says] of [
+    [{ vrfname: undefined }, /missing option "vrfname"/], [{ vrfname: "" }, /expected to have a valid vrf name/], [{ vrfname: "eth0" }, /"eth0" is no vrf but a veth/], [{ table: -1 }, /table/], [{ prevResult: undefined }, /Required prevResult missing/],
+  ] as const) {
+    const refused = await call(stage, "ADD", options);
+    expect({ options, code: refused.code, msg: said(refused) }).toEqual({ options, code: 1, msg: expect.stringMatching(says) });
+    expect({ options, now: [...await linksOf(stage), ...await routingOf(stage)] }).toEqual({ options, now: before });
+    expect((await call(stage, "DEL", options)).code).toBe(0);
+  }
+  for (const CNI_NETNS of ["", "/run/netns/gone", pod.netns]) expect(await call(stage, "DEL", {}, { env: { CNI_NETNS } })).toMatchObject(quiet);
+  expect(await stage.node.run(["ip", "-n", "pod1", "link", "show", "eth0"])).toContain("UP");
+});
+
+if (!has) {
+  stageTest("vrf: a kernel without it is said to be one, by STATUS, too, and nothing is left", async (stage) => {
+    await addRouters(stage);
+    const before = [...await linksOf(stage), ...await routingOf(stage)];
+    const refused = await call(stage, "ADD");
+    expect({ code: refused.code, msg: said(refused) }).toEqual({ code: 1, msg: expect.stringMatching(/Cannot add vrf "blue".*EOPNOTSUPP/) });
+    expect([...await linksOf(stage), ...await routingOf(stage)]).toEqual(before);
+    expect((await call(stage, "STATUS", { cniVersion: "1.1.0" })).result).toMatchObject({ code: 50, msg: "this kernel has no vrf (CONFIG_NET_VRF is wanted)" });
+    expect(said(await call(stage, "CHECK"))).toContain('the pod has no vrf "blue"');
+  });
+}
