@@ -1,5 +1,5 @@
 /** What the repository holds: every file that git knows or would take, so that a rule meets a file before its commit. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 export const root = join(import.meta.dir, "../..");
@@ -18,16 +18,23 @@ export class NoRepository extends Error {
 
 /** Every text file, tracked or about to be; binary ones are left out. Throws NoRepository outside of a checkout. */
 export function listFiles(): RepositoryFile[] {
+  return tracked()
+    .filter((path) => existsSync(join(root, path)) && statSync(join(root, path)).isFile())
+    .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }))
+    .filter((file) => !file.text.includes("\0"));
+}
+
+function tracked(): string[] {
   const git = Bun.spawnSync({
     cmd: ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
     cwd: root, stdout: "pipe", stderr: "pipe",
   });
   if (git.exitCode !== 0) throw new NoRepository(`Cannot list the repository's files: ${git.stderr.toString().trim()}`);
-  return git.stdout.toString().split("\0")
-    .filter((path) => path !== "" && existsSync(join(root, path)) && statSync(join(root, path)).isFile())
-    .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }))
-    .filter((file) => !file.text.includes("\0"));
+  return git.stdout.toString().split("\0").filter((path) => path !== "");
 }
+
+/** Links that git knows or would take. */
+export const listLinks = (): string[] => tracked().filter((path) => lstatSync(join(root, path), { throwIfNoEntry: false })?.isSymbolicLink());
 
 export const isTypeScript = (file: RepositoryFile): boolean => file.path.endsWith(".ts");
 export const isTest = (file: RepositoryFile): boolean => file.path.endsWith(".test.ts");

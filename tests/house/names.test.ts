@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { listFiles } from "./files.ts";
+import { listFiles, listLinks } from "./files.ts";
 import { badNames, downloadHosts, lonelyTests, machinePaths, pathsOf, trickCharacters, unfinished } from "./names.ts";
 
 const files = listFiles();
@@ -43,6 +43,10 @@ test("a machine's path is reported, an ordinary one is not", () => {
   const bad = [join("", "work", "main"), join("", "root", ".cache"), join("", "tmp", "x"), join("", "home", "me")];
   expect(machinePaths(file("a.md", bad.map((path) => `see ${path}`).join("\n")))).toHaveLength(bad.length);
   expect(machinePaths(file("a.md", "/run/netns, $HOME/work/x, network/tmp/x, /usr/lib/cni, https://x.org/work/y, /tmpfs"))).toEqual([]);
+});
+
+test("no link is in the repository: a pull that brings one takes the folder away that had its name", () => {
+  expect(listLinks()).toEqual([]);
 });
 
 test("no download address stands in the repository", () => {
