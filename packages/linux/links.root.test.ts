@@ -1,7 +1,7 @@
 /** Links on a real kernel, and what `ip -j -d link` says of them. */
 import { expect } from "bun:test";
-import { parseMac, type Netns } from "./index.ts";
-import { errnoOf, ipJson, kernelTest } from "./testing/room.ts";
+import { Netns, parseMac } from "./index.ts";
+import { errnoOf, ipJson, kernelTest, outputIn } from "./testing/room.ts";
 
 const pair = (here: Netns, there: Netns): void =>
   here.links.add({ kind: "veth", name: "near", mtu: 1400, mac: parseMac("02:00:00:00:00:01"), peer: { name: "far", mtu: 1400, mac: parseMac("02:00:00:00:00:02"), netnsFd: there.fd } });
@@ -41,6 +41,22 @@ kernelTest("deleting one end takes both; deleting twice is no error", (here, the
   expect(there.links.delete("far")).toBe(true);
   expect(here.links.find("near")).toBeUndefined();
   expect([here.links.delete("near"), there.links.delete("far")]).toEqual([false, false]);
+});
+
+kernelTest("a veth's other end is found from where it is, and not taken for another's with the same pair of indices", (here, there) => {
+  pair(here, there);
+  const [near, far] = [here.links.get("near"), there.links.get("far")];
+  expect(here.links.findPeer(there, far)?.index).toBe(near.index);
+  expect(there.links.findPeer(here, near)?.index).toBe(far.index);
+  expect(here.links.findPeer(there, there.links.get("lo"))).toBeUndefined();
+  using elsewhere = Netns.create();
+  const cable = (at: Netns, peer: Netns) => outputIn(at, "ip", "link", "add", "name", "a", "index", "60", "type", "veth", "peer", "name", "b", "index", "50", "netns", `/proc/${process.pid}/fd/${peer.fd}`);
+  cable(elsewhere, there);
+  expect(here.links.findPeer(there, there.links.get("b"))).toBeUndefined();
+  using other = Netns.create();
+  cable(here, other);
+  expect(here.links.findPeer(there, there.links.get("b"))).toBeUndefined();
+  expect(here.links.findPeer(other, other.links.get("b"))?.name).toBe("a");
 });
 
 kernelTest("changes are made together, and those of a bridge's port", (here, there) => {

@@ -2,23 +2,9 @@
 import { expect, test } from "bun:test";
 import { createLinks, type NewLink } from "./links.ts";
 import { parseMac } from "./mac.ts";
-import type { NetlinkSocket, Request } from "./netlink.ts";
-import { encode } from "./wire/codec.ts";
-import { explain } from "./wire/explain.ts";
+import { requestsOf } from "./testing/wire.ts";
 
-/** A socket that takes requests and sends them nowhere. */
-function requestOf(link: NewLink): string[] {
-  const lines: string[] = [];
-  const unwanted = (): never => {
-    throw new TypeError("only a request is wanted");
-  };
-  const socket: NetlinkSocket = {
-    request: <T>({ codec, value }: Request<T>) => void lines.push(...explain(codec, encode(codec, value))),
-    get: unwanted, dump: unwanted, batch: unwanted, [Symbol.dispose]: () => {},
-  };
-  createLinks(() => socket).add(link);
-  return lines.slice(1); // the header is of zeros
-}
+const requestOf = (link: NewLink): string[] => requestsOf((rtnl) => createLinks(rtnl).add(link)).slice(1); // the header is of zeros
 
 test("a device on another is asked for with its parent, its namespace and its kind's data", () => {
   expect(requestOf({ kind: "macvlan", name: "m", parent: 3, netnsFd: 7, mode: "vepa", broadcastQueue: 500, mtu: 1400, mac: parseMac("02:00:00:00:00:01") })).toEqual([
@@ -38,5 +24,6 @@ test("a device on another is asked for with its parent, its namespace and its ki
 
 test("a device on none is asked for by its kind alone", () => {
   expect(requestOf({ kind: "dummy", name: "d" })).toEqual(['IFLA_IFNAME (3) "d"', "IFLA_LINKINFO (18)", '  IFLA_INFO_KIND (1) "dummy"']);
+  expect(requestOf({ kind: "ifb", name: "i", txQueueLength: 0, up: true })).toEqual(['IFLA_IFNAME (3) "i"', "IFLA_TXQLEN (13) 0", "IFLA_LINKINFO (18)", '  IFLA_INFO_KIND (1) "ifb"']);
   expect(requestOf({ kind: "bridge", name: "b", up: true })).toEqual(['IFLA_IFNAME (3) "b"', "IFLA_LINKINFO (18)", '  IFLA_INFO_KIND (1) "bridge"', "  IFLA_INFO_DATA (2)"]);
 });

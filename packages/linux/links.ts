@@ -9,6 +9,7 @@ import { macFrom, type Mac } from "./mac.ts";
 import type { NetlinkSocket } from "./netlink.ts";
 import { IF_OPER, IFF, IN6_ADDR_GEN_MODE, IPVLAN_MODE, MACVLAN_MODE, link as linkMessage, type IFLA_INFO } from "./uapi/if_link.ts";
 import { IFF_OF_TUN, type IFLA_TUN } from "./uapi/if_tun.ts";
+import { nsid as nsidMessage } from "./uapi/net_namespace.ts";
 import { NLM_F } from "./uapi/netlink.ts";
 import { RTEXT_FILTER, RTM } from "./uapi/rtnetlink.ts";
 import { AF } from "./uapi/socket.ts";
@@ -37,6 +38,8 @@ export interface Link {
   master: number;
   /** Of a veth its peer's index, in the peer's namespace. */
   linkIndex: number;
+  /** The number of the namespace that `linkIndex` is of; undefined: this one. */
+  linkNetnsId: number | undefined;
   alias: string;
   /** Of a vrf: the routing table of its links. */
   table: number | undefined;
@@ -103,13 +106,19 @@ export interface NewDummy extends Plain {
   netnsFd?: number;
 }
 
+/** A device that sends what filters redirect to it through its own qdisc, and gives it back to where it was on its way. */
+export interface NewIfb extends Plain {
+  kind: "ifb";
+  txQueueLength?: number;
+}
+
 export interface NewVrf extends Plain {
   kind: "vrf";
   /** The routing table of the links that it is the master of. */
   table: number;
 }
 
-export type NewLink = NewVrf | NewVeth | NewBridge | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
+export type NewLink = NewVrf | NewIfb | NewVeth | NewBridge | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
 
 export const MACVLAN_MODES = { bridge: MACVLAN_MODE.BRIDGE, private: MACVLAN_MODE.PRIVATE, vepa: MACVLAN_MODE.VEPA, passthru: MACVLAN_MODE.PASSTHRU } as const;
 export const IPVLAN_MODES = { l2: IPVLAN_MODE.L2, l3: IPVLAN_MODE.L3, l3s: IPVLAN_MODE.L3S } as const;
@@ -151,6 +160,8 @@ export interface Links {
   get(which: string | number): Link;
   find(which: string | number): Link | undefined;
   list(): Link[];
+  /** The other end of a veth that is in another namespace, `there`; undefined where it is not in this one. */
+  findPeer(there: { fd: number }, far: Link): Link | undefined;
   /** The link as a bridge's port; undefined where it is none. */
   findPort(link: Link): Port | undefined;
   set(link: Link, changes: LinkChanges): void;
@@ -181,6 +192,13 @@ export function createLinks(rtnl: () => NetlinkSocket): Links {
     get,
     find: (which) => unless(["ENODEV"], () => get(which)),
     list: () => rtnl().dump({ what: "list links", type: RTM.GETLINK, codec: linkMessage, value: { attrs: { EXT_MASK: RTEXT_FILTER.SKIP_STATS } } }, linkFrom),
+    findPeer: ({ fd }, far) => {
+      const near = far.kind === "veth" ? unless(["ENODEV"], () => get(far.linkIndex)) : undefined;
+      if (near?.kind !== "veth" || near.linkIndex !== far.index) return undefined;
+      const request = { what: "get a namespace's number", type: RTM.GETNSID, codec: nsidMessage, value: { attrs: { FD: fd } } };
+      const number = rtnl().get(request, (body) => nsidMessage.decode(body).attrs.NSID);
+      return number === near.linkNetnsId ? near : undefined; // two cables may have the same pair of indices
+    },
     findPort: ({ index }) => {
       const request = { what: "list ports", type: RTM.GETLINK, codec: linkMessage, value: { ifi_family: AF.BRIDGE } };
       const port = rtnl().dump(request, (body) => linkMessage.decode(body)).find(({ ifi_index }) => ifi_index === index);
@@ -214,15 +232,16 @@ function newLink(link: NewLink): Message {
   return { ifi_flags, ifi_change, attrs: { ...attrs, LINKINFO: { kind: "veth", data: { PEER } } } };
 }
 
-type Alone = NewVrf | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
+type Alone = NewVrf | NewIfb | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
 
 const placeOf = (link: Alone) => ({
   ...("parent" in link && { LINK: link.parent }),
   ...("netnsFd" in link && link.netnsFd !== undefined && { NET_NS_FD: link.netnsFd }),
+  ...("txQueueLength" in link && link.txQueueLength !== undefined && { TXQLEN: link.txQueueLength }),
 });
 
 function infoOf(link: Alone) {
-  if (link.kind === "dummy") return { kind: "unknown" as const, name: "dummy" };
+  if (link.kind === "dummy" || link.kind === "ifb") return { kind: "unknown" as const, name: link.kind };
   if (link.kind === "vrf") return { kind: "vrf" as const, data: { TABLE: link.table } };
   if (link.kind === "vlan") return { kind: "vlan" as const, data: { ID: link.id } };
   if (link.kind === "ipvlan") return { kind: "ipvlan" as const, data: { MODE: IPVLAN_MODES[link.mode] } };
@@ -293,6 +312,7 @@ function linkFrom(body: Uint8Array): Link {
     loopback: (ifi_flags & IFF.LOOPBACK) !== 0,
     master: attrs.MASTER ?? 0,
     linkIndex: attrs.LINK ?? 0,
+    linkNetnsId: attrs.LINK_NETNSID,
     alias: attrs.IFALIAS ?? "",
     mode: info ? modeOf(info) : "",
     table: info?.kind === "vrf" ? info.data?.TABLE : undefined,

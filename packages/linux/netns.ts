@@ -13,11 +13,13 @@ import { createAddrs, type Addrs } from "./addrs.ts";
 import { KernelError, isErrno, unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
 import { lockOpen } from "./files.ts";
+import { createFilters, type Filters } from "./filters.ts";
 import { closeFile, factsOf, fileSystemMagic, openFile, setns, unshare } from "./libc.ts";
 import { createLinks, type Links } from "./links.ts";
 import { createNeighbours, type Neighbours } from "./neighbours.ts";
 import { openNetlink, type NetlinkSocket } from "./netlink.ts";
 import { createNft, type Nft } from "./nft/nft.ts";
+import { createQdiscs, type Qdiscs } from "./qdiscs.ts";
 import { createRoutes, type Routes } from "./routes.ts";
 import { createRules, type RoutingRules } from "./rules.ts";
 import { createSysctl, type Sysctl } from "./sysctl.ts";
@@ -38,6 +40,8 @@ export interface Netns extends Disposable {
   readonly neighbours: Neighbours;
   readonly sysctl: Sysctl;
   readonly vlans: Vlans;
+  readonly qdiscs: Qdiscs;
+  readonly filters: Filters;
   readonly nft: Nft;
   /** Runs synchronous work with the calling thread in the namespace. */
   inside<T>(work: () => T): T;
@@ -104,6 +108,8 @@ function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): N
     neighbours: createNeighbours(rtnl),
     sysctl: createSysctl(inside),
     vlans: createVlans(rtnl),
+    qdiscs: createQdiscs(rtnl),
+    filters: createFilters(rtnl),
     nft: createNft(socketOf(NETLINK.NETFILTER)),
     inside,
     sameAs: (other) => other.identity() === factsOf(fd).identity,

@@ -112,12 +112,17 @@ const sizes: Readonly<Record<string, number>> = {
 };
 
 /**
- * The layout of a struct as C lays it out, a struct inside as its fields; undefined when it is not there or holds more
- * than integers.
+ * The layout of a struct as C lays it out, a struct inside as its fields, without an array of no length at its end; undefined
+ * when it is not there or holds more than integers.
  */
 export function structOf(name: string, text: string): { fields: Field[]; size: number } | undefined {
-  const body = new RegExp(`\\bstruct\\s+${name}\\s*\\{([^}]*)\\}`).exec(text)?.[1];
-  if (body === undefined) return undefined;
+  const written = new RegExp(`\\bstruct\\s+${name}\\s*\\{([^}]*)\\}`).exec(text)?.[1];
+  if (written === undefined) return undefined;
+  const body = written
+    .replace(/^\s*#.*$/gm, "")
+    .replace(/\b__struct_group\([^;]*?,([^,;]*;[^)]*)\)/g, "$1")
+    .replace(/^\s*(\w+)\s*;/gm, (line, macro: string) => `${new RegExp(`#define\\s+${macro}[ \\t]+(.*)`).exec(text)?.[1] ?? line};`) // tc_gen stands for five fields
+    .replace(/[^;]*\[\s*\]\s*;\s*$/, "");
   const fields: Field[] = [];
   let end = 0;
   let widest = 1;

@@ -47,6 +47,9 @@ enum flags { IFF_UP = 1<<0, };
 struct ifaddrmsg { __u8 ifa_family; __u8 ifa_prefixlen; __u32 ifa_index; };
 struct around { __u8 a; struct ifaddrmsg inner; };
 struct odd { __u8 a; char name[16]; };
+#define some_fields __u32 index; int action
+struct open { some_fields; __be16 last; struct around keys[]; };
+struct grouped { __struct_group(head, hdr, /* nothing */, __u8 a; __be16 b;); struct around keys[]; };
 `.replace(/\/\*.*?\*\//g, "");
 const set = (name: string, table: Record<string, readonly [number, unknown]>) => ({ kind: "blob", nested: true, name, table });
 const struct = (fields: Record<string, { size: number }>) => ({ kind: "fixed", fields });
@@ -73,6 +76,13 @@ test("a struct is laid out with C's gaps, and one with more than integers is lef
     .toEqual(["a 0", "ifa_family 4", "ifa_prefixlen 5", "ifa_index 8"]);
   expect(structOf("odd", header)).toBeUndefined();
   expect(structOf("none", header)).toBeUndefined();
+});
+
+test("fields that a macro or a group stands for are laid out, an array without a length takes no room", () => {
+  expect(structOf("open", header)).toEqual({
+    size: 12, fields: [{ name: "index", offset: 0, size: 4 }, { name: "action", offset: 4, size: 4 }, { name: "last", offset: 8, size: 2 }],
+  });
+  expect(structOf("grouped", header)).toEqual({ size: 4, fields: [{ name: "a", offset: 0, size: 1 }, { name: "b", offset: 2, size: 2 }] });
 });
 
 test("a wrong number is reported, in a table, among plain numbers and alone", () => {

@@ -1,6 +1,6 @@
-/** Routes, and the numbers of all rtnetlink messages: include/uapi/linux/rtnetlink.h, in its order and spelling. */
+/** Routes, the head of traffic control's messages, and the numbers of all of rtnetlink: include/uapi/linux/rtnetlink.h, in its order and spelling. */
 import { attrs, message } from "../wire/attrs.ts";
-import { bytes, struct, u32, u8 } from "../wire/codec.ts";
+import { bytes, pad, s32, struct, u32, u8 } from "../wire/codec.ts";
 
 export const headers = ["linux/rtnetlink.h"] as const;
 
@@ -10,6 +10,9 @@ export const RTM = {
   NEWROUTE: 24, DELROUTE: 25, GETROUTE: 26,
   NEWNEIGH: 28, DELNEIGH: 29, GETNEIGH: 30,
   NEWRULE: 32, DELRULE: 33, GETRULE: 34,
+  NEWQDISC: 36, DELQDISC: 37, GETQDISC: 38,
+  NEWTFILTER: 44, DELTFILTER: 45, GETTFILTER: 46,
+  NEWNSID: 88, GETNSID: 90,
 } as const;
 
 export const RTEXT_FILTER = { SKIP_STATS: 8 } as const;
@@ -46,3 +49,16 @@ export const RTNH_F = { DEAD: 1, ONLINK: 4, LINKDOWN: 16 } as const;
 export const RTM_F = { CLONED: 0x200, FIB_MATCH: 0x2000 } as const;
 
 export const route = message(rtmsg, RTA);
+
+/** Qdiscs (./pkt_sched.ts) and filters (./pkt_cls.ts). */
+export const tcmsg = struct({
+  tcm_family:  u8,
+  _pad:        pad(3),
+  tcm_ifindex: s32,
+  tcm_handle:  u32, // its own number
+  tcm_parent:  u32, // where it is: TC_H, or a class
+  tcm_info:    u32, // of a filter: the priority in the upper sixteen bits, ETH_P in network order in the lower
+});
+
+/** The head of messages that have nothing to say but their attributes. */
+export const rtgenmsg = struct({ rtgen_family: u8 });

@@ -4,9 +4,11 @@ import { array, assert, bigInt, integer, option, property, record, string, uint8
 import { link } from "../uapi/if_link.ts";
 import { setElements, rule, table } from "../uapi/nf_tables.ts";
 import { neighbour } from "../uapi/neighbour.ts";
+import { filter } from "../uapi/pkt_cls.ts";
+import { qdisc } from "../uapi/pkt_sched.ts";
 import { route } from "../uapi/rtnetlink.ts";
 import { attrs, message } from "./attrs.ts";
-import { be16, be32, be64, bytes, cstring, decode, encode, flag, pad, s32, struct, u16, u32, u64, u8 } from "./codec.ts";
+import { be16, be32, be64, bytes, cstring, decode, encode, flag, pad, s32, struct, u16, u32, u64, u8, type Codec } from "./codec.ts";
 import { explain } from "./explain.ts";
 
 const inner = attrs("INNER", { NUMBER: [1, u32], TEXT: [2, cstring], BIG: [3, be64] });
@@ -39,7 +41,8 @@ test("attributes that no table names are kept, and written back", () => {
 });
 
 test("any bytes give a value or a RangeError, by every table", () => {
-  for (const codec of [whole, link, route, neighbour, table, rule, setElements]) {
+  const codecs: readonly Codec<unknown>[] = [whole, link, route, neighbour, table, rule, setElements, qdisc, filter];
+  for (const codec of codecs) {
     assert(property(uint8Array({ maxLength: 200 }), (raw) => {
       try {
         decode(codec, raw);

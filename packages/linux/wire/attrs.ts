@@ -112,15 +112,15 @@ export function attrs<const T extends Table>(name: string, table: T): AttrSet<T>
 const rawBytes: Blob<Uint8Array> = { kind: "blob", nested: false, read: (raw) => raw, write: (w, raw) => w.raw(raw) };
 
 /** A struct followed by attributes, as every rtnetlink and nfnetlink message is. */
-export interface Message<F, T> extends Blob<Partial<Shape<F>> & { attrs?: Attrs<T> }> {
+export interface Message<F, A> extends Blob<Partial<Shape<F>> & { attrs?: A }> {
   header: Struct<F>;
-  body: AttrSet<T>;
+  body: Blob<A>;
   /** As read, but every field of the header is known to be there. */
-  decode(raw: Uint8Array): Shape<F> & { attrs: Attrs<T> };
+  decode(raw: Uint8Array): Shape<F> & { attrs: A };
 }
 
-export function message<F, T>(header: Struct<F>, body: AttrSet<T>): Message<F, T> {
-  const decodeAll = (raw: Uint8Array): Shape<F> & { attrs: Attrs<T> } => ({
+export function message<F, A>(header: Struct<F>, body: Blob<A>): Message<F, A> {
+  const decodeAll = (raw: Uint8Array): Shape<F> & { attrs: A } => ({
     ...header.decode(raw),
     attrs: body.read(raw.subarray(align(header.size))),
   });
@@ -134,7 +134,7 @@ export function message<F, T>(header: Struct<F>, body: AttrSet<T>): Message<F, T
     write: (writer, value) => {
       const at = writer.reserve(align(header.size));
       writer.patch(header, at, value);
-      body.write(writer, value.attrs ?? {});
+      if (value.attrs !== undefined) body.write(writer, value.attrs);
     },
   };
 }
@@ -191,6 +191,17 @@ export function list<T>(type: number, of: Codec<T>): Blob<T[]> & { of: Codec<T>;
     type,
     read: (raw) => attributesOf("a list", raw).map(({ body }) => decode(of, body)),
     write: (writer, items) => items.forEach((item) => writeAttribute(writer, type, of, item)),
+  };
+}
+
+/** Children that have one codec, and as their types the numbers from 1 on: the actions of a filter, in their order. */
+export function numbered<T>(of: Codec<T>): Blob<T[]> & { of: Codec<T> } {
+  return {
+    kind: "blob",
+    nested: true,
+    of,
+    read: (raw) => attributesOf("a numbered list", raw).map(({ body }) => decode(of, body)),
+    write: (writer, items) => items.forEach((item, at) => writeAttribute(writer, at + 1, of, item)),
   };
 }
 

@@ -21,8 +21,6 @@ export interface Blob<T> {
   nested: boolean;
   read(bytes: Uint8Array): T;
   write(writer: Writer, value: T): void;
-  /** The value in lines of text, for golden files and traces; where absent, ./explain.ts prints it generically. */
-  explain?(bytes: Uint8Array): string[];
 }
 
 export type Codec<T> = Fixed<T> | Blob<T>;
@@ -194,4 +192,22 @@ export function struct<const F extends Record<string, Scalar>>(fields: F): Struc
     throw new RangeError(`Cannot decode struct ${Object.keys(fields).join(" ")}: ${raw.length} bytes (${size} are wanted)`);
   };
   return { kind: "fixed", size, fields, get, put, decode };
+}
+
+/** A C struct whose last member is an array without a length (`struct tc_u32_key keys[]`): as many as there are bytes for. */
+export function flexible<F, I>(header: Struct<F>, item: Struct<I>): Blob<{ header: Partial<Shape<F>>; items: Partial<Shape<I>>[] }> & { first: Struct<F>; item: Struct<I> } {
+  return {
+    kind: "blob",
+    nested: false,
+    first: header,
+    item,
+    read: (raw) => ({
+      header: decode(header, raw),
+      items: Array.from({ length: Math.floor((raw.length - header.size) / item.size) }, (_, at) => decode(item, raw.subarray(header.size + at * item.size))),
+    }),
+    write: (writer, { header: before, items }) => {
+      writer.fixed(header, before);
+      for (const one of items) writer.fixed(item, one);
+    },
+  };
 }

@@ -16,15 +16,17 @@ export function explain(codec: Codec<unknown>, raw: Uint8Array): string[] {
   const some = codec as unknown as Explainable;
   if (some.header && some.body) {
     const { header, body } = some;
-    const fields = Object.entries(header.decode(raw)).map(([name, value]) => `${name}=${String(value)}`);
-    return [fields.join(" "), ...explain(body as Codec<unknown>, raw.subarray((header.size + 3) & ~3))];
+    return [fieldsOf(header.decode(raw)), ...explain(body as Codec<unknown>, raw.subarray((header.size + 3) & ~3))];
   }
   if (some.kinds && some.table) return explainTagged(some, raw);
   if (some.table) return attributesOf(some.name, raw).flatMap((item) => explainAttribute(some, item));
-  if (some.of) {
-    const { of, type } = some;
-    return attributesOf("list", raw).flatMap(({ body }) => [`- (${type})`, ...indent(explain(of, body))]);
+  const { of, first, item } = some;
+  if (of) return attributesOf("list", raw).flatMap(({ type, body }) => [`- (${type})`, ...indent(explain(of, body))]);
+  if (first && item) {
+    const items = Array.from({ length: Math.floor((raw.length - first.size) / item.size) }, (_, at) => item.decode(raw.subarray(first.size + at * item.size)));
+    return [fieldsOf(first.decode(raw)), ...items.map((one) => `- ${fieldsOf(one)}`)];
   }
+  if (some.fields && some.decode) return [fieldsOf(some.decode(raw))];
   return [text(decode(codec as Codec<unknown>, raw))];
 }
 
@@ -32,11 +34,21 @@ interface Explainable {
   name: string;
   table?: Record<string, readonly [number, Codec<unknown>]>;
   kinds?: Record<string, Codec<unknown>>;
-  header?: { size: number; decode(raw: Uint8Array): object };
+  header?: Decodable;
   body?: unknown;
   of?: Codec<unknown>;
-  type?: number;
+  first?: Decodable;
+  item?: Decodable;
+  fields?: object;
+  decode?(raw: Uint8Array): object;
 }
+
+interface Decodable {
+  size: number;
+  decode(raw: Uint8Array): object;
+}
+
+const fieldsOf = (struct: object): string => Object.entries(struct).map(([name, value]) => `${name}=${String(value)}`).join(" ");
 
 function explainAttribute(set: Explainable, { type, body }: RawAttribute): string[] {
   const [name, codec] = named(set, type);
