@@ -54,6 +54,7 @@ kernelTest("ingress and clsact take the same place; what is there is found, and 
     for (const other of ["ingress", "clsact"] as const) expect(errnoOf(() => here.qdiscs.add(link, { kind: other }))).toBe("EEXIST");
     expect([here.qdiscs.delete(link, "ingress"), here.qdiscs.delete(link, "ingress")]).toEqual([true, false]);
     expect(here.filters.list(link, "ffff:")).toEqual([]);
+    expect(here.qdiscs.find(link, "ingress")).toBeUndefined();
   }
 });
 

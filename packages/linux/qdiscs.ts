@@ -78,18 +78,17 @@ const ABSENT = ["ENOENT", "EINVAL"] as const; // EINVAL: a link without a queue 
 export function createQdiscs(rtnl: () => NetlinkSocket): Qdiscs {
   const put = (verb: string, link: On, qdisc: NewQdisc, flags: number): void =>
     rtnl().request({ what: `${verb} ${qdisc.kind} to "${link.name}"`, type: RTM.NEWQDISC, flags: NLM_F.CREATE | flags, codec: qdiscMessage, value: messageOf(link, qdisc) });
-  const at = ({ index }: On, parent: string): Message => ({ tcm_ifindex: index, tcm_parent: handleNumber(parent) });
+  // One alone can be asked for, but of a place that had an ingress qdisc once the kernel then says nothing at all.
+  const list = (link?: On): Qdisc[] =>
+    rtnl().dump({ what: "list qdiscs", type: RTM.GETQDISC, codec: qdiscMessage, value: {} }, qdiscFrom).filter((one) => !link || one.link === link.index);
   return {
     add: (link, qdisc) => put("add", link, qdisc, NLM_F.EXCL),
     ensure: (link, qdisc) => put("set", link, qdisc, NLM_F.REPLACE),
-    list: (link) => rtnl().dump({ what: "list qdiscs", type: RTM.GETQDISC, codec: qdiscMessage, value: {} }, qdiscFrom).filter((one) => !link || one.link === link.index),
-    find: (link, parent) => {
-      // Without NLM_F_ECHO the kernel tells it to everybody who listens, and not to who asked.
-      const request = { what: `get the ${parent} qdisc of "${link.name}"`, type: RTM.GETQDISC, flags: NLM_F.ECHO, codec: qdiscMessage, value: at(link, parent) };
-      return unless(ABSENT, () => rtnl().get(request, qdiscFrom));
-    },
+    list,
+    find: (link, parent) => list(link).find((one) => one.parent === parent),
     delete: (link, parent) => {
-      const request = { what: `delete the ${parent} qdisc of "${link.name}"`, type: RTM.DELQDISC, codec: qdiscMessage, value: at(link, parent) };
+      const value = { tcm_ifindex: link.index, tcm_parent: handleNumber(parent) };
+      const request = { what: `delete the ${parent} qdisc of "${link.name}"`, type: RTM.DELQDISC, codec: qdiscMessage, value };
       return unless(ABSENT, () => (rtnl().request(request), true)) ?? false;
     },
   };

@@ -12,6 +12,7 @@ interface PluginFile {
 }
 
 const files: Readonly<Record<string, () => PluginFile>> = {
+  bandwidth: () => require("./bandwidth/bandwidth.ts"),
   bridge: () => require("./bridge/bridge.ts"),
   dummy: () => require("./dummy/dummy.ts"),
   "host-device": () => require("./host-device/host-device.ts"),

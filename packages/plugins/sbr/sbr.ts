@@ -19,7 +19,7 @@
  */
 import { CniError, ErrorCode, boolean, config, definePlugin, integer, ip, list, type Args, type ConfigOf, type Context, type Result } from "@vethwork/cni";
 import { Netns, cidrOf, contains, networkOf, parseCidr, parseIp, sameCidr, sameIp, type Cidr, type Ip, type Link, type Route } from "@vethwork/linux";
-import { addressesOf, resultBefore } from "../shared/chained.ts";
+import { CHANGED, addressesOf, interfaceOf, resultBefore } from "../shared/chained.ts";
 import { openPod } from "../shared/pod.ts";
 
 const options = config({
@@ -34,8 +34,6 @@ const FIRST_TABLE = 100;
 const [BOOT, LINK] = [3, 253]; // rtnetlink.h: RTPROT_BOOT, RT_SCOPE_LINK
 /** Interfaces of one pod may be added at the same time, and each looks for a table that nobody has. */
 const LOCK_TIMEOUT_MS = 30_000;
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 const EVERYWHERE = { 4: parseCidr("0.0.0.0/0"), 6: parseCidr("::/0") } as const;
 const LINK_LOCAL = parseCidr("fe80::/10");
 
@@ -129,12 +127,6 @@ function sourcesOf({ gateways = [] }: Config, { ifname }: Args, before: Result):
   });
   if (sources.length > 0) return sources;
   throw new CniError(ErrorCode.INVALID_CONFIG, `No IP addresses supplied on interface: ${ifname}`);
-}
-
-function interfaceOf(pod: Netns, { ifname }: Args): Link {
-  const link = pod.links.find(ifname);
-  if (link) return link;
-  throw new CniError(ErrorCode.INVALID_ENVIRONMENT, `the pod has no interface "${ifname}" (the plugin before makes it)`);
 }
 
 /** The lowest that no rule leads to and that has no routes. */

@@ -3,7 +3,11 @@
  *
  *     bridge ── result ──► tuning ── the same ──► portmap ── the same ──► the runtime
  */
-import { CniError, ErrorCode, type IpConfig, type Result } from "@vethwork/cni";
+import { CniError, ErrorCode, type Args, type IpConfig, type Result } from "@vethwork/cni";
+import type { Link, Netns } from "@vethwork/linux";
+
+/** The code of CHECK's complaints; the specification leaves those from 100 on to plugins: the attachment is not as ADD left it. */
+export const CHANGED = 100;
 
 /** What the plugins before made. CniError 7 where this one is the first, or the runtime kept nothing for CHECK. */
 export function resultBefore({ prevResult }: { prevResult: Result | undefined }): Result {
@@ -14,3 +18,10 @@ export function resultBefore({ prevResult }: { prevResult: Result | undefined })
 /** The addresses of the pod's interface: those that the result gives to that name, or to nothing it knows. */
 export const addressesOf = (ifname: string, { interfaces = [], ips = [] }: Result): IpConfig[] =>
   ips.filter(({ interface: at }) => at === undefined || (interfaces[at]?.name ?? ifname) === ifname);
+
+/** The interface that it works on. CniError 4 where the plugins before made none of that name. */
+export function interfaceOf(pod: Netns, { ifname }: Pick<Args, "ifname">): Link {
+  const link = pod.links.find(ifname);
+  if (link) return link;
+  throw new CniError(ErrorCode.INVALID_ENVIRONMENT, `the pod has no interface "${ifname}" (the plugin before makes it)`);
+}

@@ -15,7 +15,7 @@
  */
 import { CniError, ErrorCode, boolean, config, definePlugin, integer, mac, object, record, string, type Args, type ConfigOf, type Result } from "@vethwork/cni";
 import { KernelError, Netns, ignore, type Link } from "@vethwork/linux";
-import { resultBefore } from "../shared/chained.ts";
+import { CHANGED, interfaceOf, resultBefore } from "../shared/chained.ts";
 import { ethernetMac, macArgument } from "../shared/mac.ts";
 import { openPod } from "../shared/pod.ts";
 import { backupFile, collectBackups, findBackup, forget, keep, type LinkSettings } from "./backup.ts";
@@ -45,9 +45,6 @@ const options = config({
   }), {}, "What the runtime supplies for this pod: `cni`."],
 });
 type Config = ConfigOf<typeof options>;
-
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 
 export default definePlugin({
   type: "tuning",
@@ -134,12 +131,6 @@ function settingsOf({ args: { cni }, ...own }: Config, args: Args): LinkSettings
     ...(allmulti !== undefined && { allmulti }),
     ...(queue !== undefined && { txQueueLength: queue }),
   };
-}
-
-function interfaceOf(pod: Netns, { ifname }: Args): Link {
-  const link = pod.links.find(ifname);
-  if (link) return link;
-  throw new CniError(ErrorCode.INVALID_ENVIRONMENT, `the pod has no interface "${ifname}" (the plugin before makes it)`);
 }
 
 /** Brings back what was kept. A value that the kernel refuses now must not keep the pod from ending: the interface mostly ends with it. */

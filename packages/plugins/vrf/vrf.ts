@@ -18,9 +18,9 @@
  *
  * Same options and results as the reference vrf plugin.
  */
-import { CniError, ErrorCode, config, definePlugin, integer, required, string, type Args, type ConfigOf, type Context } from "@vethwork/cni";
+import { CniError, ErrorCode, config, definePlugin, integer, required, string, type ConfigOf, type Context } from "@vethwork/cni";
 import { Netns, contains, parseCidr, sameCidr, type Cidr, type Link, type Route } from "@vethwork/linux";
-import { addressesOf, resultBefore } from "../shared/chained.ts";
+import { CHANGED, addressesOf, interfaceOf, resultBefore } from "../shared/chained.ts";
 import { openPod } from "../shared/pod.ts";
 
 const options = config({
@@ -33,8 +33,6 @@ const KERNEL = 2; // rtnetlink.h: RTPROT_KERNEL, routes that come with an addres
 const LINK_LOCAL = parseCidr("fe80::/10");
 /** Interfaces of one pod may be added at the same time, and may share a vrf. */
 const LOCK_TIMEOUT_MS = 30_000;
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 
 export default definePlugin({
   type: "vrf",
@@ -97,12 +95,6 @@ export default definePlugin({
     }
   },
 });
-
-function interfaceOf(pod: Netns, { ifname }: Args): Link {
-  const link = pod.links.find(ifname);
-  if (link) return link;
-  throw new CniError(ErrorCode.INVALID_ENVIRONMENT, `the pod has no interface "${ifname}" (the plugin before makes it)`);
-}
 
 /** The vrf of that name, up. One that is there must be a vrf, and have the table that is asked for. */
 function ensureVrf(pod: Netns, { config: { vrfname, table }, undo }: Context<Config>): Link {

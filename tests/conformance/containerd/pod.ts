@@ -22,9 +22,10 @@ export interface Pod {
 export const port = 8080;
 
 /** Runs a pod. Throws CriError when the runtime refuses, which is where a failed ADD shows. */
-export async function runPod({ cri, node }: Containerd, name: string): Promise<Pod> {
+export async function runPod({ cri, node }: Containerd, name: string, annotations: Readonly<Record<string, string>> = {}): Promise<Pod> {
   const config = {
     metadata: { name, uid: `uid-${name}`, namespace: "default", attempt: 0 },
+    annotations: Object.entries(annotations).map(([key, value]) => ({ key, value })), // a map in protobuf
     hostname: name,
     log_directory: `${node.dir}/logs`,
     linux: { cgroup_parent: "/pods" },

@@ -14,7 +14,7 @@ export interface Owner extends Attached {
 const LONGEST_COMMENT = 127; // bytes that the kernel's user data has room for, as nft(8) reads it
 
 /** The chain's name in iptables' table nat. It leaves the interface out: two of one container share it. */
-export const chainOf = ({ network, containerId }: Omit<Owner, "ifname">): string => `CNI-${digest(network + containerId)}`.slice(0, 28);
+export const chainOf = ({ network, containerId }: Omit<Owner, "ifname">): string => `CNI-${sha512Of(network + containerId)}`.slice(0, 28);
 
 /** What every comment of the network begins with in nftables, and what those of one interface do. */
 export const networkMark = (network: string): string => `${short(network)}-`;
@@ -30,5 +30,6 @@ export function commentOf(owner: Owner): string {
 /** The comment of iptables' rules. */
 export const iptablesComment = ({ network, containerId }: Omit<Owner, "ifname">): string => `name: "${network}" id: "${containerId}"`;
 
-const digest = (text: string): string => new Bun.CryptoHasher("sha512").update(text).digest("hex");
-const short = (text: string): string => digest(text).slice(0, 16);
+/** The digest that the reference makes names of, in hexadecimal. */
+export const sha512Of = (text: string): string => new Bun.CryptoHasher("sha512").update(text).digest("hex");
+const short = (text: string): string => sha512Of(text).slice(0, 16);
