@@ -27,6 +27,8 @@ export interface SocketKind {
   /** "icmp" is a raw socket: it gets every ICMP packet of its namespace; in IPv4 with the IP header in front. */
   kind: "tcp" | "udp" | "icmp";
   family: Family;
+  /** How many bytes may wait to be received; unless given, as the kernel's parameters say. */
+  receiveBuffer?: number;
 }
 
 export interface IpSocket extends Disposable {
@@ -53,11 +55,12 @@ const ADDRESS_AT = { 4: 4, 6: 8 } as const;
 const SIZE = { 4: 16, 6: 28 } as const;
 
 /** Opens a socket in the namespace. KernelError EAFNOSUPPORT where the kernel lacks the family. */
-export function openSocket(netns: Netns, { kind, family }: SocketKind): IpSocket {
+export function openSocket(netns: Netns, { kind, family, receiveBuffer }: SocketKind): IpSocket {
   const icmp = family === 4 ? IPPROTO.ICMP : IPPROTO.ICMPV6;
   const [type, protocol] = { tcp: [SOCK.STREAM, IPPROTO.TCP], udp: [SOCK.DGRAM, IPPROTO.UDP], icmp: [SOCK.RAW, icmp] }[kind];
   const fd = netns.inside(() => socket(afOf(family), (type ?? 0) | SOCK.NONBLOCK, protocol ?? 0));
   if (family === 6 && kind !== "icmp") setSocketOption(fd, IPPROTO.IPV6, IPV6.V6ONLY, 1);
+  if (receiveBuffer !== undefined) setSocketOption(fd, SOL.SOCKET, SO.RCVBUFFORCE, receiveBuffer);
   return socketFrom(fd);
 }
 
