@@ -17,7 +17,7 @@
  *
  * Same options, names, numbers and results as the reference bandwidth plugin.
  */
-import { CniError, ErrorCode, definePlugin, type Args } from "@vethwork/cni";
+import { CniError, ErrorCode, createUndo, definePlugin, type Args } from "@vethwork/cni";
 import { KernelError, Netns, type Link } from "@vethwork/linux";
 import { CHANGED, interfaceOf, resultBefore } from "../shared/chained.ts";
 import { openPod } from "../shared/pod.ts";
@@ -76,7 +76,7 @@ export default definePlugin({
     try {
       scratch.links.add({ kind: "ifb", name: "port" });
       const place = { netns: scratch, port: scratch.links.get("port"), owner: { network: "", containerId: "", ifname: "" } };
-      shape(place, { lanes: lanesOf({ ingress: limit, egress: limit, scope: undefined }, { mtu: place.port.mtu, facesPod: true }), undo: { defer() {}, use: (one) => one } });
+      shape(place, { lanes: lanesAt(place, scratch, { ingress: limit, egress: limit, scope: undefined }), undo: createUndo() });
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       const wanted = "CONFIG_IFB, CONFIG_NET_SCH_TBF, CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_U32 and CONFIG_NET_ACT_MIRRED are wanted";
