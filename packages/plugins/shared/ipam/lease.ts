@@ -17,7 +17,8 @@ export const routes: Parser<Route[]> = {
   describe: list(fields).describe,
   schema: list(fields).schema,
   zero: [],
-  parse: (value, where, mode) => list(fields).parse(value, where, mode).map(({ dst, gw, mtu, advmss, priority, table, scope }) => ({
+  // On DEL a destination that does not read is "", and its route goes nowhere.
+  parse: (value, where, mode) => list(fields).parse(value, where, mode).filter(({ dst }) => dst !== "").map(({ dst, gw, mtu, advmss, priority, table, scope }) => ({
     dst: String(parseCidr(dst)),
     ...(gw !== undefined && { gw: String(parseIp(gw)) }),
     ...(mtu > 0 && { mtu }),
