@@ -13,8 +13,7 @@ import {
   CniError, ErrorCode, createCni, formatResult, inProcessExec, isObject, loadNetworkConf, parseJson, processExec, splitPath, toCniError,
   type Cni, type ExecTrace, type JsonObject, type NetworkList, type RuntimeConf,
 } from "@vethwork/cni";
-import { isSameFile } from "@vethwork/linux";
-import { findPlugin } from "@vethwork/plugins/registry.ts";
+import { ownPlugin } from "@vethwork/plugins/shared/delegate.ts";
 import { UsageError, readArguments, type Command } from "../usage.ts";
 
 const help = `Usage: vethwork cni add      NETWORK NETNS [options]
@@ -133,9 +132,8 @@ const done = async (work: Promise<void>): Promise<string> => work.then(() => "")
 const jsonOf = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;
 
 function openRuntime({ trace, "cache-dir": cacheDir }: Request): Cni {
-  const own = (path: string) => (isSameFile(path, "/proc/self/exe") ? findPlugin(path.slice(path.lastIndexOf("/") + 1)) : undefined);
   const path = splitPath(process.env["CNI_PATH"] || "/opt/cni/bin");
-  return createCni({ path, cacheDir, exec: inProcessExec(own, processExec), ...(trace && { trace: tell }) });
+  return createCni({ path, cacheDir, exec: inProcessExec(ownPlugin, processExec), ...(trace && { trace: tell }) });
 }
 
 function tell({ plugin, command, stdin, stdout, stderr, status, durationMs }: ExecTrace): void {
