@@ -120,7 +120,7 @@ export function list<T>(item: Parser<T>): Parser<T[]> {
 
 /** A map with keys of the user's choice (their case is kept) and one kind of value. */
 export function record<T>(item: Parser<T>): Parser<Record<string, T>> {
-  const describe = `an object, each value ${item.describe}`;
+  const describe = Object.is(item, raw) ? "an object" : `an object, each value ${item.describe}`;
   return {
     describe, schema: { type: "object", additionalProperties: item.schema }, zero: {},
     parse(value, where, mode) {

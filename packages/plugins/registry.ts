@@ -15,6 +15,7 @@ const files: Readonly<Record<string, () => PluginFile>> = {
   bandwidth: () => require("./bandwidth/bandwidth.ts"),
   bridge: () => require("./bridge/bridge.ts"),
   dummy: () => require("./dummy/dummy.ts"),
+  flannel: () => require("./flannel/flannel.ts"),
   "host-device": () => require("./host-device/host-device.ts"),
   "host-local": () => require("./host-local/host-local.ts"),
   ipvlan: () => require("./ipvlan/ipvlan.ts"),

@@ -12,27 +12,34 @@ export interface Crossing {
   type: string;
   /** Configurations by what they are about; name, type and version are added. */
   configs: Readonly<Record<string, JsonObject>>;
+  /** Folders of the plugin and its delegates, where it is another than the reference suite's. */
+  references?: readonly string[];
+  /** 1.0.0 unless given. */
+  cniVersion?: string;
+  /** Puts what the plugin wants to find onto a node. */
+  prepare?: (stage: Stage) => Promise<void>;
 }
 
-const lacks = stageLacks || referenceLacks;
-
 /** The two tests, against each reference that the machine has. */
-export function crossingSuite({ type, configs }: Crossing): void {
-  for (const reference of referenceFolders.length > 0 ? referenceFolders : ["none"]) {
-    const which = reference.startsWith("/usr") ? "Debian's own" : "the newest";
-    test.skipIf(lacks !== "")(skipped(`${type}: the same network as the reference's, whoever made it (${which})`, lacks), () => sameNetwork(type, reference, configs), 240_000);
-    test.skipIf(lacks !== "")(skipped(`${type}: each takes away what the other made (${which})`, lacks), () => takenAway(type, reference, configs), 240_000);
+export function crossingSuite(crossing: Crossing, lacks = stageLacks || referenceLacks): void {
+  const { type, references } = crossing;
+  const folders = references ?? referenceFolders;
+  for (const reference of folders.length > 0 ? folders : ["none"]) {
+    const which = references ? "the original" : reference.startsWith("/usr") ? "Debian's own" : "the newest";
+    test.skipIf(lacks !== "")(skipped(`${type}: the same network as the reference's, whoever made it (${which})`, lacks), () => sameNetwork(crossing, reference), 240_000);
+    test.skipIf(lacks !== "")(skipped(`${type}: each takes away what the other made (${which})`, lacks), () => takenAway(crossing, reference), 240_000);
   }
 }
 
-async function sameNetwork(type: string, reference: string, configs: Crossing["configs"]): Promise<void> {
-  for (const [what, options] of Object.entries(configs)) {
+async function sameNetwork(crossing: Crossing, reference: string): Promise<void> {
+  for (const [what, options] of Object.entries(crossing.configs)) {
     const seen: unknown[] = [];
     for (const folder of [reference, binFolder]) {
       await onStage(async (stage) => {
-        const added = await run(stage, folder, "ADD", { type, options });
+        await crossing.prepare?.(stage);
+        const added = await run(stage, folder, "ADD", { ...crossing, options });
         const view = await viewOf(stage);
-        const checked = await run(stage, folder, "CHECK", { type, options: { ...options, prevResult: added.result } });
+        const checked = await run(stage, folder, "CHECK", { ...crossing, options: { ...options, prevResult: added.result } });
         seen.push({ what, code: added.code, result: withoutNames(added.result), ...view });
         // The older reference's CHECK does not pass some of its own networks.
         if (folder === binFolder) expect({ what, check: checked.code, said: checked.out }).toEqual({ what, check: 0, said: "" });
@@ -43,16 +50,17 @@ async function sameNetwork(type: string, reference: string, configs: Crossing["c
   }
 }
 
-async function takenAway(type: string, reference: string, configs: Crossing["configs"]): Promise<void> {
-  for (const [what, options] of Object.entries(configs)) {
+async function takenAway(crossing: Crossing, reference: string): Promise<void> {
+  for (const [what, options] of Object.entries(crossing.configs)) {
     for (const [first, second] of [[reference, binFolder], [binFolder, reference]] as const) {
       await onStage(async (stage) => {
+        await crossing.prepare?.(stage);
         await stage.node.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]);
-        for (const command of ["ADD", "DEL"]) await run(stage, second, command, { type, options });
+        for (const command of ["ADD", "DEL"]) await run(stage, second, command, { ...crossing, options });
         const before = await remainsOf(stage);
-        const { result: prevResult, code } = await run(stage, first, "ADD", { type, options });
-        const checked = await run(stage, second, "CHECK", { type, options: { ...options, prevResult } });
-        const deleted = await run(stage, second, "DEL", { type, options: { ...options, prevResult } });
+        const { result: prevResult, code } = await run(stage, first, "ADD", { ...crossing, options });
+        const checked = await run(stage, second, "CHECK", { ...crossing, options: { ...options, prevResult } });
+        const deleted = await run(stage, second, "DEL", { ...crossing, options: { ...options, prevResult } });
         const by = second === binFolder ? "ours" : "theirs";
         expect({ what, by, add: code, del: deleted.code, out: deleted.out }).toEqual({ what, by, add: 0, del: 0, out: "" });
         if (second === binFolder) expect({ what, check: checked.code, said: checked.out }).toEqual({ what, check: 0, said: "" });
@@ -62,10 +70,10 @@ async function takenAway(type: string, reference: string, configs: Crossing["con
   }
 }
 
-async function run(stage: Stage, folder: string, command: string, { type, options }: { type: string; options: JsonObject }) {
+async function run(stage: Stage, folder: string, command: string, { type, cniVersion = "1.0.0", options }: Crossing & { options: JsonObject }) {
   const pod = { name: "pod1", netns: "/run/netns/pod1" };
   if (command === "ADD") await stage.node.exec(["ip", "netns", "add", "pod1"]);
-  const config = { cniVersion: "1.0.0", name: "mynet", type, ...options };
+  const config = { cniVersion, name: "mynet", type, ...options };
   return await stage.call({ command, config, pod, program: `${folder}/${type}`, env: { CNI_PATH: folder } });
 }
 

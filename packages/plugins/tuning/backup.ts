@@ -6,8 +6,9 @@
  * The reference's file, so that a node may change its plugins while pods run; `network`, which the reference looks past, is
  * by whom GC knows what is its own to collect. A file cut short by a death is none, and then nothing was changed yet.
  */
-import { encode, find, isObject, parseJson, type Attachment, type JsonObject } from "@vethwork/cni";
-import { deleteFile, ensureFolder, findText, folderOf, listFolder, parseMac, writeText, type Link, type LinkChanges } from "@vethwork/linux";
+import { encode, find, type Attachment, type JsonObject } from "@vethwork/cni";
+import { deleteFile, ensureFolder, folderOf, listFolder, parseMac, writeText, type Link, type LinkChanges } from "@vethwork/linux";
+import { findObject } from "../shared/object-file.ts";
 
 /** What tuning changes of an interface. */
 export type LinkSettings = Pick<LinkChanges, "mac" | "mtu" | "promisc" | "allmulti" | "txQueueLength">;
@@ -56,13 +57,6 @@ export function collectBackups(dataDir: string, network: string, valid: readonly
 }
 
 function readBackup(file: string): JsonObject | undefined {
-  const text = findText(file);
-  if (text === undefined) return undefined;
-  try {
-    const read = parseJson(text);
-    return isObject(read) ? read : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  const read = findObject(file);
+  return read === "cut short" ? undefined : read;
 }
