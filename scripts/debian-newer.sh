@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Unpacks one package of a newer Debian suite into a folder, and leaves the system as it is.
+# Unpacks one package of another Debian suite, mostly a newer one, into a folder, and leaves the system as it is.
 #
 #   scripts/debian-newer.sh SUITE PACKAGE DIR      (for example: sid containernetworking-plugins /some/folder)
 #
-# A comparison is only fair with the newest release of a peer, and a stable Debian does not carry it. Statically linked
-# programs of a newer suite run where they are unpacked. apt gets a source list, lists and a cache of its own, below
-# .cache/debian/SUITE; the archive's address comes from the machine's own sources and is written down nowhere.
+# A comparison is only fair with the newest release of a peer, and a stable Debian does not carry it; and some peers only an
+# older one has. Statically linked programs run where they are unpacked. apt gets a source list, lists and a cache of its own,
+# below .cache/debian/SUITE; the archive's address comes from the machine's own sources and is written down nowhere.
 # Prints the version it unpacked on stdout; DIR/.version keeps it. Ends with 1, and DIR as it was, when it cannot.
 set -euo pipefail
 root=$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd)
@@ -48,7 +48,8 @@ fi
 
 work=$(mktemp -d -- "$target.XXXXXX")
 trap 'rm -rf -- "$work"' EXIT
-(cd -- "$work" && own_apt download "$package") || fail "$suite has no package $package that can be fetched"
+# With the suite's name, since apt would else choose what is installed where that is the newer one.
+(cd -- "$work" && own_apt download "$package/$suite") || fail "$suite has no package $package that can be fetched"
 deb=$(find "$work" -maxdepth 1 -name '*.deb' -print -quit)
 version=$(dpkg-deb --field "$deb" Version)
 dpkg-deb --extract "$deb" "$work/tree"

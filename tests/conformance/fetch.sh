@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fetches what the conformance tests can use and the machine's own Debian does not have: the newest containerd, which
-# asks plugins for STATUS, and the newest libcni, which Go's runtimes are built on. Each is unpacked below
-# .cache/conformance, installed nowhere, and kept; a test that misses one skips and says so.
+# asks plugins for STATUS, the newest libcni, which Go's runtimes are built on, and the last reference plugins that had
+# flannel's among them (0.9). Each is unpacked below .cache/conformance, installed nowhere, and kept; a test that misses
+# one skips and says so.
 #
 #   tests/conformance/fetch.sh [--refresh]
 #
@@ -9,12 +10,13 @@
 set -euo pipefail
 root=$(cd -- "${BASH_SOURCE[0]%/*}/../.." && pwd)
 
-for package in containerd golang-github-appc-cni-dev; do
+for wanted in sid/containerd sid/golang-github-appc-cni-dev bullseye/containernetworking-plugins; do
+  suite=${wanted%/*} package=${wanted#*/}
   folder=$root/.cache/conformance/$package
   [[ -e $folder/.version && ${1:-} != --refresh ]] && continue
-  if version=$("$root/scripts/debian-newer.sh" sid "$package" "$folder"); then
+  if version=$("$root/scripts/debian-newer.sh" "$suite" "$package" "$folder"); then
     echo "conformance: $package $version" >&2
   else
-    echo "conformance: no newer $package to be had; the tests that want it will skip" >&2
+    echo "conformance: no $package of $suite to be had; the tests that want it will skip" >&2
   fi
 done
