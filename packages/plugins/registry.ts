@@ -22,6 +22,7 @@ const files: Readonly<Record<string, () => PluginFile>> = {
   loopback: () => require("./loopback/loopback.ts"),
   macvlan: () => require("./macvlan/macvlan.ts"),
   ptp: () => require("./ptp/ptp.ts"),
+  sample: () => require("./sample/sample.ts"),
   sbr: () => require("./sbr/sbr.ts"),
   static: () => require("./static/static.ts"),
   tap: () => require("./tap/tap.ts"),

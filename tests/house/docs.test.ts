@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { deadLinks, packagesOf, readmeFaults } from "./docs.ts";
+import { deadLinks, packagesOf, readmeFaults, wrongQuotes } from "./docs.ts";
 import { listFiles } from "./files.ts";
 
 const files = listFiles();
@@ -36,4 +36,18 @@ test("a link to a missing file or heading is reported", () => {
 test("links to the world, to folders, and in code are none of its business", () => {
   const text = "[a](https://example.org) [b](../docs) [c](mailto:a@example.org)\n```\n[x](gone.md)\n```\n`[y](gone.md)`\n";
   expect(deadLinks([file("docs/a.md", text)])).toEqual([]);
+});
+
+test("what the documents quote is what the file says", () => {
+  expect(wrongQuotes(files)).toEqual([]);
+});
+
+test("a quoted line that is not in the file, or elsewhere in it, is reported", () => {
+  const source = file("a.ts", "one();\n  two(3);\nthree();\n");
+  const quoting = (...lines: string[]) => wrongQuotes([source, file("docs/a.md", `# A\n\n\`\`\`ts a.ts\n${lines.join("\n")}\n\`\`\`\n`)]);
+  expect(quoting("one();", "", "  two(…", "three();")).toEqual([]);
+  expect(quoting("one();", "two(3);")).toEqual(['docs/a.md:3: a.ts has no line "two(3);", or not there']);
+  expect(quoting("three();", "one();")).toEqual(['docs/a.md:3: a.ts has no line "one();", or not there']);
+  expect(wrongQuotes([file("docs/a.md", "```ts b.ts\nx\n```\n")])).toEqual(["docs/a.md:1: b.ts is not there"]);
+  expect(wrongQuotes([file("docs/a.md", "```ts\nx\n```\n```sh\ny\n```\n")])).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** What a person reads: each package has a README that shows and refuses, and no link leads nowhere. */
+/** What a person reads: each package has a README that shows and refuses, no link leads nowhere, and what is quoted is so. */
 import { posix } from "node:path";
 import type { RepositoryFile } from "./files.ts";
 import { lineAt } from "./source.ts";
@@ -52,4 +52,26 @@ function linksOf(text: string): { target: string; offset: number }[] {
 function headings(text: string): Set<string> {
   const lines = [...text.replace(/^```[\s\S]*?^```/gm, "").matchAll(/^#{1,6}\s+(.+?)\s*#*$/gm)];
   return new Set(lines.map(([, title = ""]) => title.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replace(/\s/g, "-")));
+}
+
+/**
+ * A block that begins with "```ts some/file.ts" quotes that file: its lines stand there, in this order. Where a line ends in "…" its
+ * beginning does.
+ */
+export function wrongQuotes(files: readonly RepositoryFile[]): string[] {
+  const texts = new Map(files.map(({ path, text }) => [path, text]));
+  return files.filter(({ path }) => path.endsWith(".md")).flatMap(({ path, text }) =>
+    [...text.matchAll(/^```\w+ (\S+)\n([\s\S]*?)^```/gm)].flatMap(({ index, 1: source = "", 2: quoted = "" }) => {
+      const where = `${path}:${lineAt(text, index)}`;
+      const there = texts.get(source);
+      if (there === undefined) return [`${where}: ${source} is not there`];
+      let left = there.split("\n");
+      const isThere = (line: string): boolean => {
+        const at = left.findIndex((one) => (line.endsWith("…") ? one.startsWith(line.slice(0, -1)) : one === line));
+        if (at >= 0) left = left.slice(at + 1);
+        return at >= 0;
+      };
+      const strange = quoted.split("\n").find((line) => line.trim() !== "" && !isThere(line));
+      return strange === undefined ? [] : [`${where}: ${source} has no line "${strange.trim()}", or not there`];
+    }));
 }

@@ -18,11 +18,13 @@ export class NoRepository extends Error {
 
 /** Every text file, tracked or about to be; binary ones are left out. Throws NoRepository outside of a checkout. */
 export function listFiles(): RepositoryFile[] {
-  return tracked()
-    .filter((path) => existsSync(join(root, path)) && statSync(join(root, path)).isFile())
+  return listPaths()
     .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }))
     .filter((file) => !file.text.includes("\0"));
 }
+
+/** The path of every file, from the repository's top. */
+export const listPaths = (): string[] => tracked().filter((path) => existsSync(join(root, path)) && statSync(join(root, path)).isFile());
 
 function tracked(): string[] {
   const git = Bun.spawnSync({
