@@ -18,10 +18,10 @@ const resultOf = ({ netns }: Pod): JsonObject => ({
 const call = (stage: Stage, command: string, pod: Pod, options: object = {}, program?: string, env: Record<string, string> = {}) =>
   stage.call({ command, pod, config: { cniVersion: "1.0.0", name: "mynet", type: "tuning", prevResult: resultOf(pod), ...options }, ...(program !== undefined && { program }), env });
 
-/** A pod with a cable to the node, as a plugin before would leave it. */
+/** A pod with a cable to the node, as a plugin before would leave it. That of a pod just deleted may still be there: the kernel clears namespaces away in its own time. */
 async function addCable(stage: Stage, name = "pod1"): Promise<Pod> {
   const pod = await stage.addPod(name);
-  await stage.node.run(["sh", "-c", `ip link add near0 type veth peer name eth0 address ${OWN} netns ${name} && ip addr add 10.9.0.1/24 dev near0 && ip link set near0 addrgenmode none up
+  await stage.node.run(["sh", "-c", `ip link del near0 2>/dev/null; ip link add near0 type veth peer name eth0 address ${OWN} netns ${name} && ip addr add 10.9.0.1/24 dev near0 && ip link set near0 addrgenmode none up
     ip -n ${name} addr add 10.9.0.2/24 dev eth0 && ip -n ${name} link set eth0 up`]);
   return pod;
 }
