@@ -8,10 +8,11 @@
  * What FFI demands, each paid for once: views are passed, not numbers from ptr(), which do not keep their array
  * alive; errno is read at once, before anything else may call libc.
  */
-import { CString, FFIType, dlopen, read, type Pointer } from "bun:ffi";
+import { CString, FFIType, dlopen, ptr, read, type Pointer } from "bun:ffi";
 import { KernelError, errnoName } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
 import { AT, O, S, STATX } from "./uapi/fs.ts";
+import { SO, SOL } from "./uapi/socket.ts";
 import { encode, pad, struct, u16, u32, u64, u8 } from "./wire/codec.ts";
 
 /** What every plugin run needs. Binding a symbol costs 6 µs, so the rest waits until it is asked for. */
@@ -97,6 +98,18 @@ export function setSocketOption(fd: number, level: number, option: number, value
 export function setSocketOptionBytes(fd: number, level: number, option: number, value: Uint8Array): void {
   const set = () => few().setsockopt(s32(fd), s32(level), s32(option), value, value.length);
   call(`set socket option ${level}/${option}`, set);
+}
+
+/** struct sock_fprog (linux/filter.h): how many instructions, and where they stand. */
+const sock_fprog = struct({ len: u16, _pad: pad(6), filter: u64 });
+const INSTRUCTION = 8; // bytes: struct sock_filter
+
+/** Lets only those packets come to a socket that a program of classic BPF accepts (SO_ATTACH_FILTER). */
+export function attachFilter(fd: number, program: Uint8Array): void {
+  const held = [program, program.buffer]; // touched, so that its bytes stay where they are; held, so that they stay at all
+  const argument = encode(sock_fprog, { len: program.length / INSTRUCTION, filter: BigInt(ptr(program)) }).slice();
+  setSocketOptionBytes(fd, SOL.SOCKET, SO.ATTACH_FILTER, argument);
+  held.length = 0;
 }
 
 /** Gets an integer option (getsockopt(2)), as SO_ERROR after a connect that was not waited for. */

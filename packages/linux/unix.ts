@@ -1,0 +1,53 @@
+/**
+ * A connection to a program of this machine by a socket that is a file (unix(7)), for who wants an answer and has nothing else
+ * to do: each call waits, and none for ever.
+ */
+import { unless } from "./errors.ts";
+import { kernelCall } from "./faults.ts";
+import { closeFile, connect, recv, send, setSocketOptionBytes, socket } from "./libc.ts";
+import { AF, MSG, SO, SOCK, SOL } from "./uapi/socket.ts";
+import { cstring, encode, struct, u16, u64 } from "./wire/codec.ts";
+
+export interface UnixStream extends Disposable {
+  send(bytes: Uint8Array): void;
+  /** What has come; empty at the end, undefined where nothing came in time. */
+  receive(timeoutMs: number): Uint8Array | undefined;
+}
+
+/** struct sockaddr_un (linux/un.h): family and path; struct timeval. */
+const sockaddr_un = struct({ sun_family: u16 });
+const LONGEST_PATH = 107;
+const timeval = struct({ tv_sec: u64, tv_usec: u64 });
+
+/** Connects. KernelError ENOENT where there is no such file, ECONNREFUSED where nobody listens behind it. */
+export function connectUnix(path: string, timeoutMs: number): UnixStream {
+  const name = encode(cstring, path);
+  if (name.length > LONGEST_PATH + 1) throw new RangeError(`Cannot connect to "${path}": ${name.length - 1} bytes (at most ${LONGEST_PATH} are wanted)`);
+  kernelCall(`connect to ${path}`);
+  const fd = socket(AF.UNIX, SOCK.STREAM, 0);
+  const limit = (option: number, ms: number): void => {
+    const [tv_sec, tv_usec] = [BigInt(Math.floor(ms / 1000)), BigInt(Math.ceil(ms % 1000) * 1000)];
+    setSocketOptionBytes(fd, SOL.SOCKET, option, encode(timeval, { tv_sec, tv_usec }).slice());
+  };
+  try {
+    limit(SO.SNDTIMEO, timeoutMs);
+    connect(fd, Uint8Array.of(...encode(sockaddr_un, { sun_family: AF.UNIX }), ...name));
+  } catch (error) {
+    closeFile(fd);
+    throw error;
+  }
+  return {
+    send: (bytes) => {
+      kernelCall(`send to ${path}`);
+      for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(send(fd, rest, MSG.NOSIGNAL));
+    },
+    receive: (ms) => {
+      kernelCall(`receive from ${path}`);
+      limit(SO.RCVTIMEO, Math.max(ms, 1)); // zero would be for ever
+      const buffer = new Uint8Array(16 * 1024);
+      const length = unless(["EAGAIN", "EINTR"], () => recv(fd, buffer));
+      return length === undefined ? undefined : buffer.subarray(0, length);
+    },
+    [Symbol.dispose]: () => closeFile(fd),
+  };
+}
