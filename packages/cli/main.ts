@@ -12,12 +12,13 @@ import { version } from "./version.ts";
 const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
 const plugin = findPlugin(name);
 const isCommand = name === "vethwork" && (process.argv.length > 2 || process.env["CNI_COMMAND"] === undefined);
+const isDaemon = name === "dhcp" && process.argv[2] === "daemon"; // as the reference's is started
 
-if (plugin && !isCommand) {
+if (plugin && !isCommand && !isDaemon) {
   runPlugin(plugin, { version, io, isOwnNetns });
 } else {
   Bun.unsafe.setJITPolicy(1); // the binary is built to compile nothing (scripts/build.ts): right for a plugin only
   void import("./command.ts").then(async ({ runCommand }) => {
-    process.exitCode = await runCommand(process.argv.slice(2));
+    process.exitCode = await runCommand([...(isDaemon ? [name] : []), ...process.argv.slice(2)]);
   });
 }

@@ -30,7 +30,7 @@ ${rows.join("\n")}
 `;
 }
 
-type OptionsConfig = NonNullable<ParseArgsConfig["options"]>;
+export type OptionsConfig = NonNullable<ParseArgsConfig["options"]>;
 
 /** Reads options and words; UsageError names what it does not know. */
 export function readArguments<const O extends OptionsConfig>(args: readonly string[], options: O) {

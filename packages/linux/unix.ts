@@ -2,7 +2,7 @@
  * A connection to a program of this machine by a socket that is a file (unix(7)), for who wants an answer and has nothing else
  * to do: each call waits, and none for ever.
  */
-import { unless } from "./errors.ts";
+import { KernelError, unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
 import { closeFile, connect, recv, send, setSocketOptionBytes, socket } from "./libc.ts";
 import { AF, MSG, SO, SOCK, SOL } from "./uapi/socket.ts";
@@ -19,6 +19,8 @@ const sockaddr_un = struct({ sun_family: u16 });
 const LONGEST_PATH = 107;
 const timeval = struct({ tv_sec: u64, tv_usec: u64 });
 
+const REASONS: Readonly<Record<string, string>> = { ENOENT: "there is no such file", ECONNREFUSED: "nobody listens there", EAGAIN: "nobody takes the connection" };
+
 /** Connects. KernelError ENOENT where there is no such file, ECONNREFUSED where nobody listens behind it. */
 export function connectUnix(path: string, timeoutMs: number): UnixStream {
   const name = encode(cstring, path);
@@ -26,7 +28,8 @@ export function connectUnix(path: string, timeoutMs: number): UnixStream {
   kernelCall(`connect to ${path}`);
   const fd = socket(AF.UNIX, SOCK.STREAM, 0);
   const limit = (option: number, ms: number): void => {
-    const [tv_sec, tv_usec] = [BigInt(Math.floor(ms / 1000)), BigInt(Math.ceil(ms % 1000) * 1000)];
+    const whole = Math.max(1, Math.round(ms)); // zero would be for ever
+    const [tv_sec, tv_usec] = [BigInt(Math.floor(whole / 1000)), BigInt((whole % 1000) * 1000)];
     setSocketOptionBytes(fd, SOL.SOCKET, option, encode(timeval, { tv_sec, tv_usec }).slice());
   };
   try {
@@ -34,7 +37,8 @@ export function connectUnix(path: string, timeoutMs: number): UnixStream {
     connect(fd, Uint8Array.of(...encode(sockaddr_un, { sun_family: AF.UNIX }), ...name));
   } catch (error) {
     closeFile(fd);
-    throw error;
+    if (!(error instanceof KernelError)) throw error;
+    throw new KernelError(`Cannot connect to "${path}"`, error.errno, { reason: REASONS[error.errno] ?? "the kernel refuses it", cause: error });
   }
   return {
     send: (bytes) => {
@@ -43,7 +47,7 @@ export function connectUnix(path: string, timeoutMs: number): UnixStream {
     },
     receive: (ms) => {
       kernelCall(`receive from ${path}`);
-      limit(SO.RCVTIMEO, Math.max(ms, 1)); // zero would be for ever
+      limit(SO.RCVTIMEO, ms);
       const buffer = new Uint8Array(16 * 1024);
       const length = unless(["EAGAIN", "EINTR"], () => recv(fd, buffer));
       return length === undefined ? undefined : buffer.subarray(0, length);

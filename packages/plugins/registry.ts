@@ -14,6 +14,7 @@ interface PluginFile {
 const files: Readonly<Record<string, () => PluginFile>> = {
   bandwidth: () => require("./bandwidth/bandwidth.ts"),
   bridge: () => require("./bridge/bridge.ts"),
+  dhcp: () => require("./dhcp/dhcp.ts"),
   dummy: () => require("./dummy/dummy.ts"),
   flannel: () => require("./flannel/flannel.ts"),
   "host-device": () => require("./host-device/host-device.ts"),

@@ -8,7 +8,7 @@
  * pod one to two seconds in which it cannot send. Who wants it all the same waits for its end here.
  */
 import { CniError, ErrorCode, type Args, type Result, type Route } from "@vethwork/cni";
-import { networkOf, parseCidr, parseIp, type Link, type Netns } from "@vethwork/linux";
+import { networkOf, parseCidr, parseIp, sameIp, type Link, type Netns } from "@vethwork/linux";
 import { addressesOf } from "./chained.ts";
 
 /** What ip(8) and the reference plugins leave in a route's protocol field: "boot", somebody who is not a daemon. */
@@ -107,8 +107,12 @@ export function attachmentFaults(pod: Netns, { ifname, netns }: Pick<Args, "ifna
   ];
 }
 
-/** By whatever device and in whatever table: a later plugin of the chain may have brought a device of its own (vethwork), or have moved the routes (sbr, vrf). */
+/**
+ * By whatever device and in whatever table: a later plugin of the chain may have brought a device of its own (vethwork), or have
+ * moved the routes (sbr, vrf). The gateway 0.0.0.0 says that there is none (dhcp).
+ */
 function hasRoute(pod: Netns, { dst, gw, table }: Route): boolean {
-  const routes = pod.routes.list({ dst: networkOf(parseCidr(dst)), table: table ?? "all" });
-  return routes.some(({ via }) => gw === undefined || String(via) === String(parseIp(gw)));
+  const network = networkOf(parseCidr(dst));
+  const none = parseIp(network.family === 4 ? "0.0.0.0" : "::");
+  return pod.routes.list({ dst: network, table: table ?? "all" }).some(({ via = none }) => gw === undefined || sameIp(via, parseIp(gw)));
 }

@@ -23,7 +23,7 @@ export interface NetworkState {
 
 // Files that a runtime or a plugin's lock keeps: containerd's and podman's own state, the books' lock, and host-local's
 // memory of where to go on. None of them holds an address.
-const kept = /^\/run\/(containerd|runc|crun|libpod|node|cni\/dhcp)\/|\/(lock|[^/]*\.lock|last_reserved_ip\.\d+)$/;
+const kept = /^\/run\/(containerd|runc|crun|libpod|node)\/|\/(lock|[^/]*\.lock|last_reserved_ip\.\d+)$/;
 
 /** Reads everything that an ADD may have made in a node. */
 export async function networkState(node: Node): Promise<NetworkState> {
