@@ -18,7 +18,7 @@ exec >&2
 
 lab=(iproute2 util-linux iputils-ping nftables)
 test=("${lab[@]}" shellcheck iptables conntrack jq strace linux-libc-dev containerd runc containernetworking-plugins podman crun
-  conmon busybox-static)
+  conmon busybox-static dnsmasq-base kea-dhcp4-server)
 bench=("${lab[@]}" iptables containernetworking-plugins)
 
 fail() {

@@ -74,7 +74,7 @@ stageTest("a prefix stands before the socket and before the paths of namespaces"
 stageTest("what is not understood is told with exit code 2, before anything is opened", async (stage) => {
   for (const [args, says] of [
     [["dhcp"], "a word is missing"], [["dhcp", "fly"], 'there is no "fly"'], [["dhcp", "daemon", "-timeout", "10"], '--timeout "10"'], [["dhcp", "daemon", "-pidfile", "x"], "an absolute path is wanted"],
-    [["dhcp", "daemon", "-fly"], "--fly"], [["dhcp", "daemon", "fly"], '"fly" is not understood'], [["dhcp", "leases", "--pidfile", "/x"], "--pidfile"],
+    [["dhcp", "daemon", "-fly"], "--fly"], [["dhcp", "daemon", "--resendmax", "0"], "a time above zero is wanted"], [["dhcp", "daemon", "fly"], '"fly" is not understood'], [["dhcp", "leases", "--pidfile", "/x"], "--pidfile"],
   ] as const) {
     expect(await stage.node.exec([vethwork, ...args])).toMatchObject({ code: 2, out: "", err: expect.stringContaining(says) });
   }

@@ -5,6 +5,7 @@
  * What the daemon does is packages/plugins/dhcp/daemon.ts; here are its options, its signals, and what it leaves for others to find.
  */
 import { rmSync, writeFileSync } from "node:fs";
+import { ignore } from "@vethwork/linux";
 import { bootClock } from "@vethwork/plugins/dhcp/clock.ts";
 import { createDaemon } from "@vethwork/plugins/dhcp/daemon.ts";
 import { FOREVER, timesOf, type Held } from "@vethwork/plugins/dhcp/lease.ts";
@@ -75,9 +76,10 @@ type DaemonValues = { [K in keyof typeof DAEMON]: (typeof DAEMON)[K]["type"] ext
 
 async function runDaemon({ pidfile, broadcast, ...values }: DaemonValues): Promise<number> {
   if (pidfile !== "" && !pidfile.startsWith("/")) throw new UsageError(`--pidfile ${JSON.stringify(pidfile)} is not understood (an absolute path is wanted)`);
-  const [timeoutMs, resendMaxMs, resendTimeoutMs] = [durationOf("timeout", values.timeout), durationOf("resendmax", values.resendmax), durationOf("resendtimeout", values.resendtimeout)];
+  const [timeoutMs, resendMaxMs, resendTimeoutMs] = [spanOf("timeout", values.timeout), spanOf("resendmax", values.resendmax), spanOf("resendtimeout", values.resendtimeout)];
   const path = socketOf(values);
   const ended = endOf(["SIGINT", "SIGTERM"]);
+  process.stderr.on("error", (error) => ignore(error, "nobody reads the log any more, and the leases go on"));
   const log = logTo((line) => void process.stderr.write(line));
   const door = createDoor({ path, activated: activatedSocket() });
   const daemon = createDaemon({ leases: leasesIn(folderFor(path)), prefix: values.hostprefix, broadcast, timeoutMs, resendMaxMs, resendTimeoutMs, clock: bootClock, log });
@@ -89,6 +91,12 @@ async function runDaemon({ pidfile, broadcast, ...values }: DaemonValues): Promi
   await door.close();
   if (pidfile !== "") rmSync(pidfile, { force: true });
   return 0;
+}
+
+function spanOf(name: string, text: string): number {
+  const ms = durationOf(name, text);
+  if (ms > 0) return ms;
+  throw new UsageError(`--${name} ${JSON.stringify(text)} is not understood (a time above zero is wanted)`);
 }
 
 /** The first of these signals that comes. */

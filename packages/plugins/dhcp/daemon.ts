@@ -73,9 +73,15 @@ export function createDaemon(options: DaemonOptions): Daemon {
     };
   };
 
+  const heldBy = ({ wish, link }: Care, lease: Lease): Held => ({ wish, mac: String(link.mac), boot: bootId(), lease });
+
   const hold = (care: Care, lease: Lease, words: string): void => {
-    care.held = { wish: care.wish, mac: String(care.link.mac), boot: bootId(), lease };
-    leases.set(care.held);
+    care.held = heldBy(care, lease);
+    try {
+      leases.set(care.held);
+    } catch (error) {
+      log("error", "lease cannot be written down, and is kept in mind", { ...leaseFields(care.wish, lease), why: messageOf(error) });
+    }
     log("info", words, leaseFields(care.wish, lease));
   };
 
@@ -110,12 +116,16 @@ export function createDaemon(options: DaemonOptions): Daemon {
     cares.set(keyOf(wish), care);
     try {
       const until = clock.now() + resendTimeoutMs;
-      const found = await obtain(askerFor(care), { until, signal: AbortSignal.any([signal, care.stop.signal]) });
+      const found = await obtain(askerFor(care), {
+        until, signal: AbortSignal.any([signal, care.stop.signal]),
+        onRequest: (offered) => leases.set(heldBy(care, offered)), // if we die now, DEL can still give it back
+      });
       if ("heard" in found) throw noLease(wish, resendTimeoutMs, found.heard);
       hold(care, found.lease, "lease obtained");
       void lookAfter(care, found.lease);
       return found;
     } catch (error) {
+      if (cares.get(keyOf(wish)) === care) leases.delete(wish);
       forget(care, error);
       log("warning", "no lease obtained", { ...fieldsOf(wish), why: messageOf(error) });
       throw error;
@@ -140,6 +150,7 @@ export function createDaemon(options: DaemonOptions): Daemon {
   return {
     adopt: () => {
       const boot = bootId();
+      leases.sweep();
       for (const held of leases.list((what) => log("error", what))) {
         const { wish, lease } = held;
         const link = held.boot === boot ? findAgain(held, pathOf(wish)) : undefined;

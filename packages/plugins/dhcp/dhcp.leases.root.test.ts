@@ -147,7 +147,7 @@ timeTest("where the network got other addresses, the pod's interface goes down, 
   await server.stop();
   await stage.node.run(["sh", "-c", "rm /run/dnsmasq.leases; ip -n servers addr del 10.5.0.1/24 dev sw; ip -n servers addr add 10.6.0.1/24 dev sw; ip -n servers addr add 10.5.0.1/32 dev sw; ip -n servers route add 10.5.0.0/24 dev sw"]);
   await startDnsmasq(stage, "--dhcp-range=10.6.0.50,10.6.0.99,255.255.255.0,2m");
-  const daemon = await startDaemon(stage, "--timeout", "1s");
+  const daemon = await startDaemon(stage, { flags: ["--timeout", "1s"] });
   await says(daemon, "lease ended, its interface goes down");
   expect(await daemon.log()).toMatch(new RegExp(`error lease ended, .* address=${address} .*refused it: .*; 10\\.6\\.0\\.1 offers 10\\.6\\.0\\.\\d+ instead"`));
   await mustBecome(async () => !(await isUp(stage, "pod1")), () => stage.node.run(["ip", "-n", "pod1", "addr"]));

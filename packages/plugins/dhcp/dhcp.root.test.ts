@@ -26,11 +26,11 @@ const left = async (stage: Stage): Promise<object> => {
   return { links, netns, files, nft };
 };
 
-const wireTest = (title: string, act: (stage: Stage) => Promise<void>): void =>
+const wireTest = (title: string, act: (stage: Stage) => Promise<void>, timeoutMs = 60_000): void =>
   test.skipIf(serverLacks !== "")(skipped(title, serverLacks), () => onStage(async (stage) => {
     await layWire(stage);
     await act(stage);
-  }), 60_000);
+  }), timeoutMs);
 
 for (const config of [bridge, macvlan]) {
   wireTest(`${config.type}: a pod has address, route, name servers and MTU of the wire's server, and the server has the address back after DEL`, async (stage) => {
@@ -136,7 +136,7 @@ wireTest("two interfaces of one container have a lease each, and DEL of one leav
 
 wireTest("without a server ADD fails in its time and leaves nothing, and holds nobody up who has one", async (stage) => {
   await startDnsmasq(stage);
-  await startDaemon(stage, "--resendtimeout", "2s");
+  await startDaemon(stage, { flags: ["--resendtimeout", "2s"] });
   await stage.node.run(["sh", "-c", "ip link add br1 type bridge; ip link set br1 addrgenmode none up"]); // where nobody answers
   const lonely = await stage.addPod("lonely");
   const before = await left(stage);
@@ -154,7 +154,7 @@ wireTest("without a server ADD fails in its time and leaves nothing, and holds n
 });
 
 wireTest("an ADD that is stopped, or whose pod is deleted meanwhile, is not gone on with", async (stage) => {
-  const daemon = await startDaemon(stage, "--resendtimeout", "60s");
+  const daemon = await startDaemon(stage, { flags: ["--resendtimeout", "60s"] });
   const [one, two] = [await stage.addPod("pod1"), await stage.addPod("pod2")];
   const env = { CNI_COMMAND: "ADD", CNI_CONTAINERID: one.name, CNI_NETNS: one.netns, CNI_IFNAME: "eth0", CNI_PATH: binFolder };
   const stopped = (await stage.node.run(["sh", "-c", `cat >/run/conf; ${binFolder}/bridge </run/conf >/run/out 2>&1 & echo $!`], { env, stdin: JSON.stringify(bridge) })).trim();
@@ -192,10 +192,29 @@ wireTest("GC gives back what is in no list, STATUS and CHECK say where there is 
   expect((await server.log()).match(/DHCPRELEASE/g)).toHaveLength(2);
 });
 
+wireTest("an address that cannot be written down is not asked for, and ADD says why; one that is renewed meanwhile goes on", async (stage) => {
+  await startDnsmasq(stage);
+  const first = await startDaemon(stage);
+  const [one, two] = [await stage.addPod("pod1"), await stage.addPod("pod2")];
+  const { result } = await call(stage, "ADD", one);
+  await first.kill();
+  // The disk is full, and the lease past its T1.
+  await stage.node.run(["sh", "-c", "cd /run/cni/dhcp; jq -c '.lease.since -= 70000' *.json >/run/older; n=$(ls *.json); mount -t tmpfs -o size=8k tmpfs .; cd /run/cni/dhcp; cp /run/older $n; head -c 8000 /dev/zero >fill 2>/dev/null; true"]);
+  const daemon = await startDaemon(stage);
+  await mustBecome(async () => (await daemon.log()).includes("error lease cannot be written down, and is kept in mind"), () => daemon.log());
+  expect((await daemon.log()).split("lease renewed").length).toBe(2);
+  const refused = await call(stage, "ADD", two);
+  expect({ code: refused.code, msg: msg(refused.result) }).toEqual({ code: 1, msg: expect.stringContaining("ENOSPC") });
+  expect(await leaseFile(stage)).toEqual([expect.stringContaining(` ${addressOf(result).replace(/\/.*/, "")} `)]);
+  expect(await call(stage, "DEL", one)).toMatchObject(quiet);
+  await daemon.stop();
+  await stage.node.run(["umount", "/run/cni/dhcp"]);
+});
+
 wireTest("answers are asked for to everybody where the daemon is told so", async (stage) => {
   await startDnsmasq(stage);
   for (const [flags, wanted] of [[[], 0], [["-broadcast"], 2]] as const) {
-    const daemon = await startDaemon(stage, ...flags);
+    const daemon = await startDaemon(stage, { flags });
     const pod = await stage.addPod("pod1");
     expect((await call(stage, "ADD", pod)).code).toBe(0);
     expect(await heard(stage, "flag")).toBeGreaterThanOrEqual(wanted);
@@ -227,3 +246,28 @@ wireTest("killed at any call, or with any call failed, then DEL: nobody has an a
     }
   }
 });
+
+wireTest("the daemon killed at any call of ADD, then DEL: nobody has an address", async (stage) => {
+  const server = await startDnsmasq(stage);
+  const pod = await stage.addPod("pod1");
+  await stage.node.run(["sh", "-c", "ip link add cable type veth peer name eth0 netns pod1; ip link set cable master br0 up; ip -n pod1 link set eth0 up"]);
+  const config = { ...bridge, type: "dhcp" };
+  const daemonWith = (fault: string) => startDaemon(stage, { program: `${faultyBinFolder}/dhcp`, env: `VETHWORK_FAULT=${fault}` });
+  const counting = await daemonWith("count");
+  expect((await call(stage, "ADD", pod, config)).code).toBe(0);
+  await counting.stop();
+  expect((await call(stage, "DEL", pod, config)).code).toBe(0);
+  const calls = (await counting.log()).split("\n").filter((line) => /^\d+ /.test(line));
+  const first = calls.findIndex((line) => line.includes("send by")); // before that nobody knows of the pod
+  const places = calls.slice(first).filter((line) => !/ (?:setns|socket)$/.test(line)).map((line) => Number.parseInt(line));
+  expect(places.length).toBeGreaterThan(10);
+  for (const at of places) {
+    const daemon = await daemonWith(`kill:${at}`);
+    await call(stage, "ADD", pod, config);
+    await daemon.kill();
+    expect({ at, ...(await call(stage, "DEL", pod, config)) }).toMatchObject({ at, ...quiet });
+    await mustBecome(async () => (await leaseFile(stage)).length === 0, async () => `killed at ${calls[at - 1]}: ${(await leaseFile(stage)).join()}`);
+    expect({ at, leases: await leasesOf(stage) }).toEqual({ at, leases: [] });
+  }
+  expect(await server.log()).toContain("DHCPRELEASE");
+}, 120_000);

@@ -85,7 +85,7 @@ export async function exchange<T>(asker: Asker, { xid, message, to, accept, unti
     }
     if (answer !== undefined) wake();
   });
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, resendMaxMs)) {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.max(FIRST_PAUSE_MS, Math.min(pause * 2, resendMaxMs))) {
     askedAt = clock.now();
     trySending(line, message(askedAt - begun), { to, complain });
     const jittered = pause * (1 + SPREAD * (2 * chance() - 1));

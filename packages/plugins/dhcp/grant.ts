@@ -13,6 +13,8 @@ export interface Grant {
   askedAt: number;
   /** The server that was asked, where the answer itself does not say. */
   server: Ip | undefined;
+  /** The same of the prefix length of its subnet. */
+  prefix?: number;
 }
 
 const HOUR = 3600; // seconds: the time of a lease whose server does not say
@@ -21,7 +23,7 @@ const HOUR = 3600; // seconds: the time of a lease whose server does not say
  * The lease that an acknowledgement grants. CniError 999 where it lacks a netmask, in the reference's words. What else in it does not read
  * is as good as absent, and told to `complain`: a server's odd search list must not cost a pod its address.
  */
-export function leaseFrom({ message: { yiaddr, options }, mac: from, askedAt, server }: Grant, complain: (what: string) => void): Lease {
+export function leaseFrom({ message: { yiaddr, options }, mac: from, askedAt, server, prefix: expected }: Grant, complain: (what: string) => void): Lease {
   const find = <T>(option: Option<T>): T | undefined => {
     try {
       return valueOf(options, option);
@@ -31,7 +33,7 @@ export function leaseFrom({ message: { yiaddr, options }, mac: from, askedAt, se
       return undefined;
     }
   };
-  const prefix = find(OPTION.SUBNET_MASK);
+  const prefix = find(OPTION.SUBNET_MASK) ?? expected;
   if (prefix === undefined) throw new CniError(ErrorCode.INTERNAL, "DHCP option Subnet Mask not found in DHCPACK");
   const seconds = find(OPTION.LEASE_TIME) || HOUR;
   const [gateway] = find(OPTION.ROUTER) ?? [];

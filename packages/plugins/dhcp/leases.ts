@@ -18,6 +18,8 @@ export interface Leases {
   set(held: Held): void;
   /** True if it was there. */
   delete(owner: Owner): boolean;
+  /** Takes away what was being written when its writer died. */
+  sweep(): void;
 }
 
 const ENDING = ".json";
@@ -46,6 +48,7 @@ export function leasesIn(folder: string): Leases {
       replaceText(pathOf(held.wish), `${JSON.stringify(held)}\n`);
     },
     delete: (owner) => deleteFile(pathOf(owner)),
+    sweep: () => listFolder(folder).filter((name) => name.endsWith(".new")).forEach((name) => deleteFile(`${folder}/${name}`)),
   };
 }
 

@@ -61,7 +61,7 @@ function world(...servers: Server[]) {
   const begun = clock.now();
   const sent: Sent[] = [];
   const complaints: string[] = [];
-  const state = { servers, fault: undefined as Error | undefined, open: 0 };
+  const state: { servers: Server[]; fault?: Error | undefined; open: number } = { servers, open: 0 };
   const open = (onMessage: (message: Message, from: Mac) => void): Line => {
     if (state.fault instanceof Gone) throw state.fault;
     state.open += 1;

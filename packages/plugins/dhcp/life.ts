@@ -12,7 +12,7 @@
  * A pod's address cannot change under it: the runtime has told it to others. So after a NAK the same address is asked for, and
  * where no server gives it, the lease has ended. Nothing here knows a kernel: time, chance and the line are handed in.
  */
-import { ignore, parseCidr, parseIp, sameIp, type Ip, type Mac } from "@vethwork/linux";
+import { ignore, parseCidr, parseIp, sameIp, type Ip } from "@vethwork/linux";
 import { waitUntil } from "./clock.ts";
 import { exchange, type Answer, type Asker } from "./exchange.ts";
 import { leaseFrom } from "./grant.ts";
@@ -25,6 +25,8 @@ export interface Search {
   until: number;
   /** No other address will do. */
   wanted?: Ip;
+  /** Hears of the lease that is about to be asked for: from then on the server may have granted it. */
+  onRequest?: (offered: Lease) => void;
   signal: AbortSignal;
 }
 
@@ -34,7 +36,7 @@ export type Found = { lease: Lease } | { heard: string };
 interface Offer {
   address: Ip;
   server: Ip;
-  mac: Mac;
+  answer: Answer;
 }
 
 /** What a server decided on a request. */
@@ -49,12 +51,13 @@ interface Decision {
 /** Looks for a server that gives an address, and takes it. */
 export async function obtain(asker: Asker, search: Search): Promise<Found> {
   const { clock, complain, resendMaxMs } = asker;
-  const { until, signal } = search;
+  const { until, signal, onRequest } = search;
   const begun = clock.now();
   for (let refusals = 0; ; refusals++) {
     const xid = newXid();
     const offer = await offerFor(asker, search, { xid, begun });
     if ("heard" in offer) return offer;
+    onRequest?.(leaseFrom({ ...offer.answer, server: offer.server, prefix: HOST }, () => {}));
     const found = await giveBackIfStopped(asker, offer, () => take(asker, search, { xid, begun, offer }));
     if ("lease" in found) return found;
     complain(found.heard);
@@ -62,6 +65,8 @@ export async function obtain(asker: Asker, search: Search): Promise<Found> {
     await waitUntil(clock, Math.min(until, clock.now() + Math.min(1000 * 2 ** refusals, resendMaxMs)), signal);
   }
 }
+
+const HOST = 32; // bits: the prefix length of an address alone
 
 interface Begun {
   xid: number;
@@ -161,7 +166,7 @@ async function askToKeep(asker: Asker, lease: Lease, signal: AbortSignal): Promi
 }
 
 /** An address that was asked for may have been granted already when the asking ends badly: then nobody would ever give it back. */
-async function giveBackIfStopped<T>(asker: Asker, { address, server, mac }: Offer, work: () => Promise<T>): Promise<T> {
+async function giveBackIfStopped<T>(asker: Asker, { address, server, answer: { mac } }: Offer, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -175,10 +180,11 @@ async function giveBackIfStopped<T>(asker: Asker, { address, server, mac }: Offe
   }
 }
 
-function offerIn({ type, message: { yiaddr, options }, mac }: Answer): Offer | undefined {
+function offerIn(answer: Answer): Offer | undefined {
+  const { type, message: { yiaddr, options } } = answer;
   const server = valueOf(options, OPTION.SERVER);
   const isOffer = type === TYPE.OFFER && server !== undefined && yiaddr.bytes.some((byte) => byte !== 0);
-  return isOffer ? { address: yiaddr, server, mac } : undefined;
+  return isOffer ? { address: yiaddr, server, answer } : undefined;
 }
 
 function decisionIn(answer: Answer): Decision | undefined {

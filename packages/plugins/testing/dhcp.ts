@@ -87,11 +87,19 @@ export interface Daemon extends Server {
   kill(): Promise<void>;
 }
 
+export interface DaemonOptions {
+  flags?: readonly string[];
+  /** Another program, or other variables, as a shell has them. */
+  program?: string;
+  env?: string;
+}
+
 /** Starts it, with short times unless others are given. Its log is one for all that are started on a stage. */
-export async function startDaemon(stage: Stage, ...flags: string[]): Promise<Daemon> {
-  const argv = [`${binFolder}/dhcp`, "daemon", ...(flags.some((flag) => flag.startsWith("--resendtimeout")) ? [] : ["--resendtimeout", "10s"]), ...flags];
+export async function startDaemon(stage: Stage, { flags = [], program = `${binFolder}/dhcp`, env = "" }: DaemonOptions = {}): Promise<Daemon> {
+  const times = flags.some((flag) => flag.startsWith("--resendtimeout")) ? [] : ["--resendtimeout", "10s"];
   const before = await listening(stage);
-  const pid = Number(await stage.node.run(["sh", "-c", `${argv.join(" ")} >>/run/dhcp.log 2>&1 </dev/null & echo $!`]));
+  const line = [env, program, "daemon", ...times, ...flags].join(" ");
+  const pid = Number(await stage.node.run(["sh", "-c", `${line} >>/run/dhcp.log 2>&1 </dev/null & echo $!`]));
   const server = serverOf(stage, "/run/dhcp.log", pid);
   await mustBecome(async () => (await listening(stage)) > before, async () => `the daemon does not start: ${await server.log()}`);
   return { ...server, pid, kill: () => endProcess(stage, pid, "KILL") };
