@@ -32,7 +32,7 @@ stageTest("it is started as the reference is, writes its number, and takes socke
     expect(await until(() => answers(stage, path))).toBe(true);
     expect(await until(() => isThere(stage, "/run/dhcp.pid"))).toBe(true);
     expect(await stage.node.run(["cat", "/run/dhcp.pid"])).toBe(pid);
-    expect(await stage.node.run(["stat", "-c", "%a", "/run/dhcp.pid", path.slice(0, path.lastIndexOf("/"))])).toBe("644\n700\n");
+    expect(await stage.node.run(["stat", "-c", "%a", "/run/dhcp.pid", path.slice(0, path.lastIndexOf("/")), path])).toBe("644\n700\n600\n");
     await stage.node.run(["kill", `-${signal}`, pid]);
     expect(await ends(stage, pid)).toBe(true);
     expect(await answers(stage, path)).toBe(false);

@@ -36,6 +36,12 @@ const isUp = async (stage: Stage, pod: string): Promise<boolean> => (await stage
 const written = async (stage: Stage, address: string): Promise<string[]> =>
   (await stage.node.run(["cat", "/run/kea/leases.csv"])).split("\n").filter((line) => line.startsWith(`${address.replace(/\/.*/, "")},`)).at(-1)?.split(",") ?? [];
 
+/** As if the daemon had been away for so long: its leases are that much older. */
+async function away(stage: Stage, daemon: Daemon, seconds: number): Promise<void> {
+  await daemon.kill();
+  await stage.node.run(["sh", "-c", `cd /run/cni/dhcp && for f in *.json; do jq -c '.lease.since -= ${seconds * 1000}' "$f" >new && mv new "$f"; done`]);
+}
+
 timeTest("a lease is renewed again and again, each time by a word to its server alone", async (stage) => {
   await startKea(stage, [1, 30, 60]);
   const daemon = await startDaemon(stage);
@@ -55,12 +61,14 @@ timeTest("a lease is renewed again and again, each time by a word to its server 
 });
 
 timeTest("a server that has moved to another address is found again, and the pod keeps its own", async (stage) => {
-  const server = await startKea(stage, [2, 3, 60]);
-  const daemon = await startDaemon(stage);
+  const server = await startKea(stage, [20, 30, 60]);
+  const first = await startDaemon(stage);
   const { pod, prevResult, address } = await addPod(stage);
+  await away(stage, first, 28);
   await server.stop();
   await stage.node.run(["sh", "-c", `ip -n servers addr del ${SERVER}/24 dev sw; ip -n servers addr add 10.5.0.2/24 dev sw; ip -n servers link set sw address 02:00:00:00:00:02`]);
   await startKea(stage, [30, 50, 60]);
+  const daemon = await startDaemon(stage);
   await says(daemon, "lease renewed");
   expect(await leasesOf(stage)).toMatchObject([{ address, server: "10.5.0.2", state: "bound" }]);
   expect(await call(stage, "CHECK", pod, { prevResult })).toMatchObject(quiet);
@@ -117,12 +125,6 @@ timeTest("DEL past a daemon that hangs counts: when it goes on, it has nothing m
   await call(stage, "DEL", pod);
 });
 
-/** As if the daemon had been away for so long: its leases are that much older. */
-async function away(stage: Stage, daemon: Daemon, seconds: number): Promise<void> {
-  await daemon.kill();
-  await stage.node.run(["sh", "-c", `cd /run/cni/dhcp && for f in *.json; do jq -c '.lease.since -= ${seconds * 1000}' "$f" >new && mv new "$f"; done`]);
-}
-
 timeTest("where the server forgot everything and says no, the pod has the same address again", async (stage) => {
   const server = await startDnsmasq(stage);
   const first = await startDaemon(stage);
@@ -171,7 +173,7 @@ timeTest("without a server a lease ends at its time, and the pod's interface goe
 });
 
 timeTest("a pod that is gone without a word is forgotten, and its namespace is not held", async (stage) => {
-  await startKea(stage, [1, 2, 3]);
+  await startKea(stage, [1, 10, 20]);
   const daemon = await startDaemon(stage);
   const { pod } = await addPod(stage);
   await says(daemon, "lease renewed");

@@ -82,6 +82,24 @@ wireTest("the server is told and asked what the configuration says, and who asks
   expect(log).toMatch(/client provides name: web-1/);
 });
 
+wireTest("routes of either kind come into the pod, those of the link itself and those written carelessly, and CHECK finds them", async (stage) => {
+  await startDaemon(stage);
+  const pod = await stage.addPod("pod1");
+  for (const [option, server, wanted] of [
+    ["121", "--dhcp-option=121,10.99.0.0/16,10.5.0.9,10.98.0.0/16,0.0.0.0", ["10.98.0.0/16 dev eth0 scope link metric 7", "10.99.0.0/16 via 10.5.0.9 dev eth0 metric 7"]],
+    ["33", "--dhcp-option=33,172.16.1.0,10.5.0.9", ["172.16.0.0/16 via 10.5.0.9 dev eth0 metric 7", `default via ${SERVER} dev eth0 metric 7`]],
+  ] as const) {
+    const dnsmasq = await startDnsmasq(stage, `--dhcp-option=3,${SERVER}`, server);
+    const config = { ...bridge, ipam: { type: "dhcp", priority: 7, request: [{ option }] } };
+    const { code, result: prevResult } = await call(stage, "ADD", pod, config);
+    const routes = (await stage.node.run(["ip", "-n", "pod1", "route"])).split("\n").map((line) => line.trim()).filter((line) => line.endsWith("metric 7"));
+    expect({ code, routes: routes.toSorted() }).toEqual({ code: 0, routes: [...wanted] });
+    expect(await call(stage, "CHECK", pod, { ...config, prevResult })).toMatchObject(quiet);
+    await call(stage, "DEL", pod, config);
+    await dnsmasq.stop();
+  }
+});
+
 wireTest("a wish that makes no sense is refused with the option's name, before anybody is asked", async (stage) => {
   await startDaemon(stage);
   const pod = await stage.addPod("pod1");

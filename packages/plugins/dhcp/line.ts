@@ -23,7 +23,7 @@ export interface Hearing {
   complain: (what: string) => void;
 }
 
-/** Opens it. Gone where there is no such namespace any more. */
+/** Opens nothing before there is something to send: Gone where there is no such namespace then. */
 export function openLine({ path, ifname }: Place, { onMessage, complain }: Hearing): Line {
   let stream: Socket | undefined;
   let seat: IpSocket | undefined;
@@ -43,7 +43,6 @@ export function openLine({ path, ifname }: Place, { onMessage, complain }: Heari
     opened.on("close", () => (stream = stream === opened ? undefined : stream));
     return opened;
   };
-  inPod(path, () => {});
   return {
     send: (message: Message, { mac, ip, from }: Destination) => inPod(path, (pod) => {
       const link = pod.links.get(ifname);

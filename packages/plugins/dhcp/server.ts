@@ -5,6 +5,7 @@
  * that was: so a socket's file that was left behind is told from one that is in use, and taken over. Under systemd the socket
  * is opened by systemd and handed over (sd_listen_fds(3)), and then it is systemd's to remove.
  */
+import { chmodSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { toCniError, type JsonObject } from "@vethwork/cni";
 import { KernelError, connectUnix, deleteFile, ensureFolder, folderOf, ignore, isErrno, lockFile } from "@vethwork/linux";
@@ -26,6 +27,9 @@ export interface Door {
   close(): Promise<void>;
 }
 
+/** Who may ask may also have leases given back. */
+const ROOT_ONLY = 0o600;
+
 /** Stands at the door alone. RangeError or KernelError where another daemon does. */
 export function createDoor({ path, activated }: DoorOptions): Door {
   const lock = lockFile({ path: `${folderFor(path)}/lock`, timeoutMs: 0 });
@@ -42,6 +46,7 @@ export function createDoor({ path, activated }: DoorOptions): Door {
       const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
       server.on("error", reject).on("close", onClosed).listen(activated === undefined ? { path } : { fd: activated }, resolve);
       await listening;
+      if (activated === undefined) chmodSync(path, ROOT_ONLY);
       daemon.adopt(); // who asked meanwhile is still waiting
     },
     close: async () => {
