@@ -2,10 +2,10 @@
  * One question to DHCP servers, asked again until somebody answers: the pauses double, and each is a little different, so that
  * pods that were started together do not ask together (RFC 2131 section 4.1).
  *
- *     ask ── ½ s ── ask ── 1 s ── ask ── 2 s ── …      an answer, or the time is up
+ *     ask ── 0.1 s ── ask ── 0.2 s ── ask ── 0.4 s ── …      an answer, or the time is up
  *
- * The RFC begins with four seconds, for the networks of 1997. A port of a bridge that has just come up may lose the first frame,
- * and a pod waits for this.
+ * The RFC begins with four seconds, for the networks of 1997. A bridge's port that has just come up loses what comes before the
+ * bridge has heard of it, some milliseconds later, and a pod waits for this.
  */
 import { KernelError } from "@vethwork/linux";
 import type { Mac } from "@vethwork/linux";
@@ -65,7 +65,7 @@ export interface Answer {
   askedAt: number;
 }
 
-const FIRST_PAUSE_MS = 500;
+const FIRST_PAUSE_MS = 100;
 const SPREAD = 0.2; // of a pause, in either direction
 
 /** Asks until there is an answer; undefined where the time is up. Rejects where it is stopped. */

@@ -133,8 +133,8 @@ test("where nobody answers, the pauses double up to their limit, until the time 
   expect(outcome).toEqual({});
   await one.clock.pass(200);
   expect(outcome.value).toEqual({ heard: "no server answered" });
-  expect(one.sent.map(({ at }) => at)).toEqual([0, 0.5, 1.5, 3.5, 7.5, 15.5, 23.5]);
-  expect(one.sent.map(({ message }) => message.secs)).toEqual([0, 0, 1, 3, 7, 15, 23]);
+  expect(one.sent.map(({ at }) => at)).toEqual([0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 12.7, 20.7, 28.7]);
+  expect(one.sent.map(({ message }) => message.secs)).toEqual([0, 0, 0, 0, 1, 3, 6, 12, 20, 28]);
 });
 
 test("a server that offers and then says nothing, or no, is asked again from the beginning, ever more slowly", async () => {
