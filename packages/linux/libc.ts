@@ -53,6 +53,7 @@ const more = lazily(() =>
     getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
     getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
     poll: { args: ["ptr", FFIType.u64_fast, "i32"], returns: "i32" },
+    clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   }).symbols,
 );
 
@@ -330,6 +331,13 @@ export function socketName(fd: number, address: Uint8Array): void {
 export function poll(fds: readonly number[], events: number, timeoutMs: number): boolean {
   const pollfds = new Int32Array(fds.flatMap((fd) => [s32(fd), events])); // struct pollfd: fd, then two shorts
   return call("wait for a socket", () => more().poll(pollfds, fds.length, s32(timeoutMs))) > 0;
+}
+
+/** What a clock shows, in seconds (clock_gettime(2)); `clock` is one of CLOCK. */
+export function clockTime(clock: number): number {
+  const timespec = new BigInt64Array(2);
+  call("read a clock", () => more().clock_gettime(s32(clock), timespec));
+  return Number(timespec[0] ?? 0n) + Number(timespec[1] ?? 0n) / 1e9;
 }
 
 /** libc's words for an errno number, in lower case as they stand inside a sentence: 17 → "file exists". */

@@ -2,7 +2,8 @@
  * The clock by which leases run: since the machine's start, the time that it slept included (CLOCK_BOOTTIME). Nobody sets it, and
  * a daemon that is started anew reads the same one. Tests bring a clock of their own.
  */
-import { readText } from "@vethwork/linux";
+import { clockTime } from "@vethwork/linux/libc.ts";
+import { CLOCK } from "@vethwork/linux/uapi/time.ts";
 
 export interface Clock {
   /** Milliseconds since the machine's start. */
@@ -15,7 +16,7 @@ export interface Clock {
 const PIECE_MS = 600_000;
 
 export const bootClock: Clock = {
-  now: () => Number(readText("/proc/uptime").split(" ")[0]) * 1000,
+  now: () => clockTime(CLOCK.BOOTTIME) * 1000,
   after: (ms, act) => {
     const timer = setTimeout(act, Math.max(0, ms));
     return { [Symbol.dispose]: () => clearTimeout(timer) };

@@ -8,8 +8,8 @@
  * finds, and goes on at the time when the last one would have. It ends without giving anything back, for the pods go on.
  */
 import { CniError, ErrorCode, messageOf, toCniError } from "@vethwork/cni";
-import { parseCidr, type Link } from "@vethwork/linux";
-import type { Clock } from "./clock.ts";
+import { KernelError, ignore, parseCidr, parseMac, type Link } from "@vethwork/linux";
+import { waitUntil, type Clock } from "./clock.ts";
 import { Gone, type Asker, type Timing } from "./exchange.ts";
 import { isStale, keyOf, timesOf, type Census, type Held, type Lease, type Owner, type Wish } from "./lease.ts";
 import { bootId, type Leases } from "./leases.ts";
@@ -75,14 +75,16 @@ export function createDaemon(options: DaemonOptions): Daemon {
 
   const heldBy = ({ wish, link }: Care, lease: Lease): Held => ({ wish, mac: String(link.mac), boot: bootId(), lease });
 
-  const hold = (care: Care, lease: Lease, words: string): void => {
-    care.held = heldBy(care, lease);
+  const hold = (care: Care, lease: Lease, words: string): Held => {
+    const held = heldBy(care, lease);
+    care.held = held;
     try {
-      leases.set(care.held);
+      leases.set(held);
     } catch (error) {
       log("error", "lease cannot be written down, and is kept in mind", { ...leaseFields(care.wish, lease), why: messageOf(error) });
     }
     log("info", words, leaseFields(care.wish, lease));
+    return held;
   };
 
   const forget = (care: Care, reason: unknown): void => {
@@ -90,12 +92,26 @@ export function createDaemon(options: DaemonOptions): Daemon {
     if (cares.get(keyOf(care.wish)) === care) cares.delete(keyOf(care.wish));
   };
 
+  /** Keeps a lease until it has ended, and gives the reason. What the kernel refuses today, it may do in a moment. */
+  const keepTrying = async (care: Care, held: Held): Promise<string> => {
+    const { stop: { signal } } = care;
+    for (;;) {
+      try {
+        return await keep(askerFor(care), (care.held ?? held).lease, { signal, onLease: (next) => void hold(care, next, "lease renewed") });
+      } catch (error) {
+        if (!(error instanceof KernelError)) throw error;
+        log("error", "lease cannot be looked after now", { ...fieldsOf(care.wish), why: error.message });
+      }
+      await waitUntil(clock, clock.now() + timeoutMs, signal);
+    }
+  };
+
   /** Looks after a lease until it ends. Never rejects. */
-  const lookAfter = async (care: Care, lease: Lease): Promise<void> => {
+  const lookAfter = async (care: Care, held: Held): Promise<void> => {
     const { wish, stop: { signal } } = care;
     try {
-      const why = await keep(askerFor(care), lease, { signal, onLease: (next) => hold(care, next, "lease renewed") });
-      log("error", "lease ended, its interface goes down", { ...leaseFields(wish, lease), why });
+      const why = await keepTrying(care, held);
+      log("error", "lease ended, its interface goes down", { ...leaseFields(wish, held.lease), why });
       inPod(pathOf(wish), ({ links }) => links.set(links.get(wish.ifname), { up: false }));
       leases.delete(wish);
     } catch (error) {
@@ -121,8 +137,7 @@ export function createDaemon(options: DaemonOptions): Daemon {
         onRequest: (offered) => leases.set(heldBy(care, offered)), // if we die now, DEL can still give it back
       });
       if ("heard" in found) throw noLease(wish, resendTimeoutMs, found.heard);
-      hold(care, found.lease, "lease obtained");
-      void lookAfter(care, found.lease);
+      void lookAfter(care, hold(care, found.lease, "lease obtained"));
       return found;
     } catch (error) {
       if (cares.get(keyOf(wish)) === care) leases.delete(wish);
@@ -162,7 +177,7 @@ export function createDaemon(options: DaemonOptions): Daemon {
         const care: Care = { wish, link, held, stop: new AbortController() };
         cares.set(keyOf(wish), care);
         log("info", "lease adopted", { ...leaseFields(wish, lease), left: Math.round((timesOf(lease).end - clock.now()) / 1000) });
-        void lookAfter(care, lease);
+        void lookAfter(care, held);
       }
     },
     answer: async (question, signal) => {
@@ -212,7 +227,8 @@ function findAgain({ wish, mac, lease }: Held, path: string): Care["link"] | und
     });
   } catch (error) {
     if (error instanceof Gone) return undefined;
-    throw error;
+    ignore(error, "what the kernel refuses now is asked again when the lease is due");
+    return { mac: parseMac(mac), kind: "" };
   }
 }
 

@@ -60,6 +60,19 @@ timeTest("a lease is renewed again and again, each time by a word to its server 
   expect(lifetime).toBe("0"); // given back
 });
 
+timeTest("what the kernel refuses at a renewal is asked of it again, and costs no lease", async (stage) => {
+  await startKea(stage, [1, 30, 60]);
+  const daemon = await startDaemon(stage, { flags: ["--timeout", "1s"] });
+  await addPod(stage);
+  const mayOpen = (files: number) => stage.node.run(["prlimit", "--pid", String(daemon.pid), `--nofile=${files}:`]);
+  await mayOpen(3);
+  await says(daemon, "error lease cannot be looked after now network=mynet container=pod1 interface=eth0");
+  const renewed = (await daemon.log()).split("lease renewed").length - 1;
+  await mayOpen(1024);
+  await says(daemon, "lease renewed", renewed + 1);
+  expect(await leasesOf(stage)).toHaveLength(1);
+});
+
 timeTest("a server that has moved to another address is found again, and the pod keeps its own", async (stage) => {
   const server = await startKea(stage, [20, 30, 60]);
   const first = await startDaemon(stage);
