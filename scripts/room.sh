@@ -8,6 +8,8 @@
 # runs side by side do not meet, and whatever happens (a crash, Ctrl-C, kill -9 of this script) the kernel clears the
 # room away: its processes die with the first of them, its links, rules and mounts with the last reference.
 # A clean command clears up by itself all the same: each line of the file LEFTOVERS names something that was still there.
+# Where standard input is a pipe, its end, also by the death of who holds it, ends the command and leaves what it started the
+# time to clear up what the kernel does not: control groups and files of machines made of namespaces.
 # Needs root. /sys is the machine's: its cgroups are not part of the room, its list of devices is not the room's.
 set -euo pipefail
 
@@ -42,12 +44,23 @@ things() {
   ip rule show 2>/dev/null | grep -vE '^(0|32766|32767):' | sed 's/^/ip rule /' || true
 }
 
+# Runs a command until it ends or standard input does.
+within_pipe() {
+  "$@" </dev/null &
+  local command=$!
+  { while read -r _; do :; done && kill -KILL "$command"; } <&0 2>/dev/null &
+  local watcher=$!
+  wait "$command" || status=$?
+  kill -KILL "$watcher" 2>/dev/null || true
+  wait "$watcher" 2>/dev/null || true
+}
+
 furnish
 status=0
-"$@" || status=$?
+if [[ -c /dev/stdin ]]; then "$@" || status=$?; else within_pipe "$@"; fi
 
-# A process that was killed a moment ago needs a moment to be gone.
-for _ in {1..40}; do
+# A process that was killed a moment ago needs a moment to be gone, and those who clear up after it, too.
+for _ in {1..200}; do
   left=$(processes)
   [[ -n $left ]] || break
   sleep 0.025

@@ -10,6 +10,9 @@ import { type Outcome, readJunit } from "./junit.ts";
 
 const room = join(import.meta.dir, "room.sh");
 
+/** How long what a program that was stopped had started may take to clear up (room.sh waits for less). */
+const windDownMs = 10_000;
+
 /** A program that writes a JUnit report. */
 export interface TestProgram {
   /** What it is called in the listing; of a bun test its file. */
@@ -31,11 +34,12 @@ export interface Ran {
   readonly ms: number;
 }
 
-/** Runs test programs one at a time. Dispose it to be rid of what it holds, also in the middle of a run. */
-export class Runner implements Disposable {
+/** Runs test programs one at a time. Dispose it to be rid of what it holds, also in the middle of a run, which then never returns. */
+export class Runner implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), "vethwork-test-"));
   readonly #isolated = canIsolate(this.#folder);
-  #running: { kill(signal: NodeJS.Signals): void } | undefined;
+  #running: Bun.Subprocess<"pipe" | "ignore", "pipe", "pipe"> | undefined;
+  #isStopped = false;
 
   /** False when this user may not make namespaces: tests that need them skip, and nothing watches for leftovers. */
   get isolated(): boolean {
@@ -54,13 +58,14 @@ export class Runner implements Disposable {
       cmd: this.#isolated ? [room, leftovers, ...cmd] : [...cmd],
       cwd: program.cwd,
       env: { ...cleanEnvironment(), ...env, TMPDIR: temporary },
-      stdin: "ignore", stdout: "pipe", stderr: "pipe",
+      stdin: this.#isolated ? "pipe" : "ignore", stdout: "pipe", stderr: "pipe", // the room's life
       timeout: program.limitMs,
       killSignal: "SIGKILL",
     });
     this.#running = child;
     const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
     this.#running = undefined;
+    if (this.#isStopped) await Promise.withResolvers<never>().promise;
 
     const outcomes = readJunit(read(report));
     const trouble = [
@@ -75,8 +80,15 @@ export class Runner implements Disposable {
     };
   }
 
-  [Symbol.dispose](): void {
-    this.#running?.kill("SIGKILL"); // its whole room goes with it
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopped = true;
+    const running = this.#running;
+    if (running !== undefined) {
+      running.stdin?.end();
+      const patience = setTimeout(() => running.kill("SIGKILL"), windDownMs); // its whole room goes with it
+      await running.exited;
+      clearTimeout(patience);
+    }
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

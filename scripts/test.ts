@@ -28,13 +28,12 @@ const { values: flags, positionals: patterns } = parseArgs({
 
 const runner = new Runner();
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
-  process.on(signal, () => {
-    runner[Symbol.dispose]();
+  process.once(signal, () => {
     console.error(`stopped by ${signal}`);
-    process.exit(code);
+    void runner[Symbol.asyncDispose]().then(() => process.exit(code));
   });
 }
-process.exitCode = await main().finally(() => runner[Symbol.dispose]());
+process.exitCode = await main().finally(() => runner[Symbol.asyncDispose]());
 
 async function main(): Promise<number> {
   const found = testFiles();

@@ -8,11 +8,10 @@
  * Everything it keeps is in the node's work folder, everything it starts is in the node's pid namespace; stopping the
  * node is stopping it (node.ts).
  */
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { RigFailure } from "../node/failure.ts";
+import { startDaemon } from "../node/daemon.ts";
 import { cleanEnv, startNode, type Node } from "../node/node.ts";
-import { until } from "../node/until.ts";
 import { connect, type Cri } from "./cri.ts";
 import { imageName, writeImage } from "./image.ts";
 import type { Release } from "./release.ts";
@@ -52,7 +51,11 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
   }
 }
 
-async function startOn(node: Node, { release, plugins, conf, settings = "" }: ContainerdOptions): Promise<Containerd> {
+/**
+ * Starts containerd on a node that is there, with the tests' image in it.
+ * @throws RigFailure as startContainerd does; the node stays.
+ */
+export async function startOn(node: Node, { release, plugins, conf, settings = "" }: ContainerdOptions): Promise<Containerd> {
   const place = (...names: string[]) => join(node.dir, ...names);
   for (const folder of ["cni-bin", "cni-conf", "logs"]) mkdirSync(place(folder));
   for (const [name, program] of Object.entries(plugins)) symlinkSync(program, place("cni-bin", name));
@@ -63,27 +66,22 @@ async function startOn(node: Node, { release, plugins, conf, settings = "" }: Co
   const cri = connect(socket, join(release.bin, "containerd"));
   // The shim and ctr have to be of the daemon's release; runc is the machine's.
   const env = { PATH: `${release.bin}:${cleanEnv.PATH}` };
-  let pid = "";
+  const daemon = {
+    name: "containerd",
+    argv: ["containerd", "--config", place("config.toml")],
+    env,
+    answers: () => cri.call("Version").then(() => true, () => false),
+  };
+  let running = await startDaemon(node, daemon);
   const start = async () => {
-    const line = `containerd --config "$1/config.toml" </dev/null >>"$1/log" 2>&1 & echo $!`;
-    pid = (await node.run(["sh", "-c", line, "sh", node.dir], { env })).trim();
-    const answers = () => cri.call("Version").then(() => true, () => false);
-    await until(async () => (await answers()) || !(await alive()));
-    if (await answers()) return;
-    const log = readFileSync(place("log"), "utf8").slice(-2_000);
-    throw new RigFailure(`Cannot start ${release.name} on node "${node.name}": ${log}`);
+    running = await startDaemon(node, daemon);
   };
-  const alive = async () => (await node.exec(["test", "-d", `/proc/${pid}`])).code === 0;
-  const kill = async () => {
-    await node.run(["kill", "-9", pid]);
-    await until(async () => !(await alive()));
-  };
+  const kill = () => running.kill();
   const stop = async () => {
     cri.close();
     await node.stop();
   };
 
-  await start();
   writeImage(place("image.tar"));
   const namespace = "k8s.io"; // containerd's own namespace for what the kubelet asks for
   await node.run(["ctr", "-a", socket, "-n", namespace, "images", "import", place("image.tar")], { env });

@@ -45,6 +45,6 @@ test.skipIf(lacks !== "")(skipped("a containerd that cannot start is reported wi
   if (!(failure instanceof RigFailure)) throw new TypeError(`Cannot see the refusal: ${String(failure)}`);
   expect(failure.message).toMatch(/toml|grpc/i);
   const name = /on node "(.*?)"/.exec(failure.message)?.[1] ?? "";
-  expect(name).toStartWith("vethwork-node-");
+  expect(name).toStartWith("vethwork-node.");
   expect(remains({ name, dir: join(tmpdir(), name) })).toEqual([]);
 }, 60_000);

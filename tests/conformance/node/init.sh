@@ -2,23 +2,25 @@
 # Pid 1 of a node made of namespaces (see node.sh): gives it its own /proc, /sys, control groups, /run and /var/lib, a
 # wire to the world, says "ready PID", and lives until its standard input ends.
 #
+# usage: init.sh DIR world|bare
+#
 #        pods ── node (192.0.2.1, 2001:db8::1) ═══ eth0 ═══ eth0 ── world (192.0.2.254, 2001:db8::fe)
 #
 # `world` is a namespace that stands for a host outside the cluster: it has no route to pod addresses, so it can answer
 # only what comes with the node's address. Forwarding is off, as on a machine fresh from the installer: a plugin that
-# needs it has to turn it on.
+# needs it has to turn it on. A bare node has no wire and no world: who starts it plugs it in.
 set -eu
-dir=$1
-if [ "${2:-}" != inside ]; then
+dir=$1 wires=$2
+if [ "${3:-}" != inside ]; then
   name=$(basename "$dir")
   # The /proc in sight is still the machine's, so this is the number by which the machine knows this process.
   read -r pid _ < /proc/self/stat
   mapfile -t hierarchies < <(awk '$0 ~ / - cgroup2? / && $5 ~ "^/sys/fs/cgroup" { print $5 }' /proc/self/mountinfo)
   for h in "${hierarchies[@]}"; do echo 0 > "$h/$name/cgroup.procs"; done
   # A cgroup namespace takes the groups that the process is in as its roots: that is why it is unshared only now.
-  exec unshare --cgroup bash "$0" "$dir" inside "$pid" "$(hostname)"
+  exec unshare --cgroup bash "$0" "$dir" "$wires" inside "$pid"
 fi
-pid=$3
+pid=$4
 
 # Which hierarchies there are has to be read before the new /sys hides them.
 v1=$(awk '$0 ~ / - cgroup / && $5 ~ "^/sys/fs/cgroup/" { sub("/sys/fs/cgroup/", "", $5); print $5 }' /proc/self/mountinfo)
@@ -63,20 +65,22 @@ chmod 755 /run/node/enter
 
 echo 0 > /proc/sys/net/ipv4/ip_forward
 echo 0 > /proc/sys/net/ipv6/conf/all/forwarding
-ip netns add world
 ip link set lo up
-ip -n world link set lo up
-ip link add eth0 type veth peer name eth0 netns world
-ip addr add 192.0.2.1/24 dev eth0
-ip addr add 2001:db8::1/64 dev eth0 nodad
-ip -n world addr add 192.0.2.254/24 dev eth0
-ip -n world addr add 2001:db8::fe/64 dev eth0 nodad
-# The machine on the other end is known: no waiting for duplicates of eth0's link-local address.
-echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad
-ip link set eth0 up
-ip -n world link set eth0 up
-ip route add default via 192.0.2.254
-ip -6 route add default via 2001:db8::fe
+if [ "$wires" = world ]; then
+  ip netns add world
+  ip -n world link set lo up
+  ip link add eth0 type veth peer name eth0 netns world
+  ip addr add 192.0.2.1/24 dev eth0
+  ip addr add 2001:db8::1/64 dev eth0 nodad
+  ip -n world addr add 192.0.2.254/24 dev eth0
+  ip -n world addr add 2001:db8::fe/64 dev eth0 nodad
+  # The machine on the other end is known: no waiting for duplicates of eth0's link-local address.
+  echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad
+  ip link set eth0 up
+  ip -n world link set eth0 up
+  ip route add default via 192.0.2.254
+  ip -6 route add default via 2001:db8::fe
+fi
 
 echo "ready $pid"
 # Bash reaps the orphans of dead containers while it waits here. The end of input is the end of the node: when pid 1

@@ -7,14 +7,13 @@
 # removes what namespaces do not take with them: control groups and the work folder. Standard input is a pipe held by the
 # test: its end, also when the test was killed, is the order to take the node down. Pid 1 reads the same pipe.
 #
-# usage: node.sh DIR      DIR is the node's own work folder; its base name is the node's name and its control group's
+# usage: node.sh DIR world|bare
+#   DIR is the node's own work folder; its base name is the node's name and its control group's
+#   with a wire to a host outside, or with none (init.sh)
 set -eu
-dir=$1
+dir=$1 wires=$2
 name=$(basename "$dir")
 trap "" INT TERM HUP
-# Held as long as this keeper lives.
-exec 9<"$dir"
-flock 9
 
 # The mount points of every cgroup hierarchy: one on a pure v2 machine, several (v1, perhaps with v2 beside it) elsewhere.
 hierarchies() { awk '$0 ~ / - cgroup2? / && $5 ~ "^/sys/fs/cgroup" { print $5 }' /proc/self/mountinfo; }
@@ -40,20 +39,27 @@ clean() {
   rm -rf --one-file-system "$1"
 }
 
-# A keeper that was killed itself, with the pid namespace that it ran in, left groups and a folder that nobody holds.
+# A keeper that was killed itself, with the pid namespace that it ran in, left groups that nobody holds, and perhaps a folder.
 sweep() {
-  local group other
-  for group in "$(hierarchies | head -n 1)"/vethwork-node-*; do
-    other=$(dirname "$dir")/${group##*/}
-    if [ -d "$other" ] && flock --nonblock "$other" true; then clean "$other"; fi
+  local group
+  for group in "$first"/vethwork-node.*; do
+    if [ -d "$group" ] && flock --nonblock "$group" true; then clean "$(dirname "$dir")/${group##*/}"; fi
   done
 }
 
+# The groups are the machine's, whatever else a keeper sees of it, so the locks are on them: on the hierarchy while a keeper
+# sweeps and makes its own, on its own as long as it lives.
+first=$(hierarchies | head -n 1)
+exec 8<"$first"
+flock 8
 sweep
 trap 'clean "$dir"' EXIT
+mkdir "$first/$name"
+exec 9<"$first/$name"
+flock 9
 
 for h in $(hierarchies); do
-  mkdir "$h/$name"
+  mkdir -p "$h/$name"
   # A cpuset without processors and memory takes no process; new ones are born empty.
   for f in cpuset.cpus cpuset.mems; do
     [ ! -e "$h/$f" ] || cat "$h/$f" > "$h/$name/$f"
@@ -64,8 +70,9 @@ for h in $(hierarchies); do
     for c in "${controllers[@]}"; do echo "+$c" > "$h/cgroup.subtree_control" 2>/dev/null || :; done
   fi
 done
+exec 8<&-
 
 # --kill-child: should `unshare` be killed, pid 1 goes too, and with pid 1 every process of the pid namespace.
 unshare --net --mount --pid --uts --ipc --fork --kill-child --propagation private \
-  bash "$(dirname "$0")/init.sh" "$dir" <&0 9<&- &
+  bash "$(dirname "$0")/init.sh" "$dir" "$wires" <&0 9<&- &
 wait $! || :

@@ -57,13 +57,13 @@ export const address = { node4: "192.0.2.1", node6: "2001:db8::1", world4: "192.
 export const cleanEnv = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LANG: "C.UTF-8" } as const;
 
 /**
- * Starts a node. Needs root and util-linux's unshare and nsenter.
+ * Starts a node, with a wire to the world unless it is to be bare. Needs root and util-linux's unshare and nsenter.
  * @throws RigFailure with pid 1's own words when the node does not come up; nothing is left then.
  */
-export async function startNode(): Promise<Node> {
-  const dir = mkdtempSync(join(tmpdir(), "vethwork-node-"));
+export async function startNode({ bare = false } = {}): Promise<Node> {
+  const dir = mkdtempSync(join(tmpdir(), "vethwork-node."));
   // setsid: Ctrl-C goes to the terminal's foreground group, and the keeper has to outlive the test to clean up.
-  const keeper = Bun.spawn(["setsid", "bash", join(import.meta.dir, "node.sh"), dir], {
+  const keeper = Bun.spawn(["setsid", "bash", join(import.meta.dir, "node.sh"), dir, bare ? "bare" : "world"], {
     stdin: "pipe",
     stdout: "pipe",
     stderr: "pipe",
