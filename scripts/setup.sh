@@ -7,6 +7,7 @@
 #   lab        what a person needs to look into the lab: ip, nft, ping, nsenter
 #   test       lab, and what the tests hold ours against: container runtimes, reference plugins, tools, and what only
 #              newer releases of Debian have, in .cache/conformance
+#   e2e        what clusters and virtual machines are made of, in .cache
 #   bench      lab, and what the reference plugins call
 #   reference  the newest reference CNI plugins that Debian has, in .cache/reference-plugins
 #
@@ -19,6 +20,7 @@ exec >&2
 lab=(iproute2 util-linux iputils-ping nftables)
 test=("${lab[@]}" shellcheck iptables conntrack jq strace linux-libc-dev containerd runc containernetworking-plugins podman crun
   conmon busybox-static dnsmasq-base kea-dhcp4-server)
+e2e=("${lab[@]}" iptables openssl procps)
 bench=("${lab[@]}" iptables containernetworking-plugins)
 
 fail() {
@@ -92,18 +94,20 @@ packages() {
     fail "cannot install ${absent[*]} (is the Debian archive reachable?)"
 }
 
-(($#)) || fail "usage: scripts/setup.sh build|lab|test|bench|reference…"
-wanted=() reference='' fetch=''
+(($#)) || fail "usage: scripts/setup.sh build|lab|test|e2e|bench|reference…"
+wanted=() reference='' fetch='' cluster=''
 for group; do
   case $group in
     build) build ;;
     lab) wanted+=("${lab[@]}") ;;
     test) wanted+=("${test[@]}") fetch=yes reference=$root/.cache/reference-plugins ;;
+    e2e) wanted+=("${e2e[@]}") cluster=yes ;;
     bench) wanted+=("${bench[@]}") ;;
     reference) reference=$root/.cache/reference-plugins ;;
-    *) fail "no group \"$group\" (build, lab, test, bench or reference)" ;;
+    *) fail "no group \"$group\" (build, lab, test, e2e, bench or reference)" ;;
   esac
 done
 ((${#wanted[@]} == 0)) || packages "${wanted[@]}"
 [[ -z $fetch ]] || "$root/tests/conformance/fetch.sh"
+[[ -z $cluster ]] || "$root/tests/e2e/kubernetes/build.sh"
 [[ -z $reference ]] || "$root/scripts/reference-plugins.sh" "$reference"

@@ -24,7 +24,7 @@ export function layLan(world: Netns, families: readonly Family[]): void {
 }
 
 /** Gives a node its card, its addresses and its default route. */
-export function plugIn(world: Netns, node: Netns, { name, addresses }: NodePlan): void {
+export function plugIn(world: Netns, node: Netns, { name, addresses }: Pick<NodePlan, "name" | "addresses">): void {
   turnOn(node, "lo");
   world.links.add({ kind: "veth", name, peer: { name: "eth0", netnsFd: node.fd } });
   // There is one host of each address in the lab, so nobody waits for duplicates (RFC 4862 section 5.4).
