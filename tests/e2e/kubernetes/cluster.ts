@@ -63,7 +63,7 @@ export async function startCluster({ nodes = 2 } = {}): Promise<Cluster> {
   const { server, admin, kubectl } = await startControl(control.node, { authority, addresses, podNetworks: families.map(podNetwork) });
   const workers = await Promise.all(others.map(({ plan, node }) => startWorker(node, plan, authority, server)));
   for (const { containerd } of workers) machines.defer(() => containerd.cri.close());
-  const known = async () => (await kubectl(["get", "nodes", "--output=name"])).trim().split("\n").length === nodes;
+  const known = async () => (await kubectl(["get", "nodes", "--output=name"])).match(/^node/gm)?.length === nodes;
   if (!(await until(known, 60_000))) {
     throw new RigFailure(`Cannot start the cluster: ${nodes} nodes are wanted, the API server knows ${await kubectl(["get", "nodes"])}`);
   }
