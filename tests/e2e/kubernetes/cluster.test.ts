@@ -3,6 +3,7 @@
  * pods a network as Kubernetes wants it, and leaves nothing when they go.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { at, list, text } from "../../conformance/containerd/read.ts";
 import { from, serve } from "../../conformance/containerd/web.ts";
 import { networkState, remains, type NetworkState } from "../../conformance/node/leftovers.ts";
@@ -18,9 +19,14 @@ let unready: Map<string, string>;
 let ready: Map<string, string>;
 let empty: NetworkState[];
 let pods: Pod[];
+let parameters: string;
+
+/** What a kubelet sets that no namespace has of its own: on a real node it is the node's. */
+const machineParameters = () => ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops"].map((name) => readFileSync(`/proc/sys/${name}`, "utf8")).join("");
 
 beforeAll(async () => {
   if (lacks !== "") return;
+  parameters = machineParameters();
   cluster = await startCluster({ nodes: 2 });
   unready = await readiness();
   await installNetwork(cluster);
@@ -84,6 +90,11 @@ play("kubectl exec and logs reach a pod on each node", async () => {
     expect(await cluster.kubectl(["exec", pod?.name ?? "", "--", "hostname"])).toBe(`${pod?.name}\n`);
     expect(await cluster.kubectl(["logs", pod?.name ?? ""])).toBe(`serving as ${pod?.name}\n`);
   }
+});
+
+play("the kubelets have set no kernel parameter of the machine", async () => {
+  for (const { node } of cluster.workers) expect(await node.run(["cat", "/proc/sys/kernel/panic"])).toBe("10\n");
+  expect(machineParameters()).toBe(parameters);
 });
 
 play("sixty pods come and go, and leave no address, link, rule or cache entry on either node", async () => {
