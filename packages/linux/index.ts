@@ -2,6 +2,7 @@
 export { Netns } from "./netns.ts";
 export { KernelError, ignore, isErrno, unless } from "./errors.ts";
 export { kernelCall } from "./faults.ts";
+export { BusError, findBus, openBus, type Bus, type BusCall, type BusValue } from "./dbus.ts";
 export * from "./ip.ts";
 export * from "./mac.ts";
 export * from "./files.ts";
@@ -20,5 +21,6 @@ export type { Sysctl } from "./sysctl.ts";
 export type { PortVlan, Vlans } from "./vlans.ts";
 export type { Change, Nft } from "./nft/nft.ts";
 export type * from "./nft/objects.ts";
-export { commentOf, sameRule, textOf, type KernelRule } from "./nft/rule.ts";
+export { sameElement, type KernelElement } from "./nft/elements.ts";
+export { commentOf, endsEverything, sameRule, textOf, type KernelRule } from "./nft/rule.ts";
 export * as words from "./nft/words.ts";

@@ -3,6 +3,7 @@ import { bitsOf, lastOf, networkOf, plus, type Cidr, type Ip } from "../ip.ts";
 import { NFT_DATA, NFT_SET, NFT_SET_ELEM, type NFTA_DATA, type NFTA_SET_ELEM } from "../uapi/nf_tables.ts";
 import type { Value } from "../wire/codec.ts";
 import type { DataType, Element, NftSet, Part } from "./objects.ts";
+import { numberTag, tagOf, USERDATA_ELEMENT_COMMENT, USERDATA_SET_DATABYTEORDER, USERDATA_SET_KEYBYTEORDER, userdataText } from "./userdata.ts";
 import type { Word } from "./words.ts";
 
 /** Numbers and lengths in bytes of nft's data types (libnftables' enum datatypes); the kernel only keeps them. */
@@ -19,6 +20,9 @@ const TYPES = {
 type WireElement = Value<typeof NFTA_SET_ELEM>;
 type WireData = Value<typeof NFTA_DATA>;
 
+const HOST_ENDIAN = 1; // libnftables' enum byteorder
+/** What is no part of a packet is in the machine's own order, and nft prints it so only where the set says that it is. */
+const isHostOrder = (type: DataType): boolean => type === "ifname" || type === "mark";
 const aligned = (length: number): number => (length + 3) & ~3;
 const partsOf = (key: NftSet["key"]): readonly DataType[] => (typeof key === "string" ? [key] : key);
 
@@ -28,6 +32,10 @@ export function describeSet({ key, interval = false, value }: NftSet) {
   const flags = (interval ? NFT_SET.INTERVAL : 0) | (value ? NFT_SET.MAP : 0) | (parts.length > 1 ? NFT_SET.CONCAT : 0);
   const lengths = parts.map((part) => (parts.length > 1 ? aligned(TYPES[part].length) : TYPES[part].length));
   const isVerdict = value === "verdict";
+  const hints = [
+    ...(parts.length === 1 && parts.some(isHostOrder) ? numberTag(USERDATA_SET_KEYBYTEORDER, HOST_ENDIAN) : []),
+    ...(value && value !== "verdict" && isHostOrder(value) ? numberTag(USERDATA_SET_DATABYTEORDER, HOST_ENDIAN) : []),
+  ];
   return {
     FLAGS: interval ? flags : flags & ~(interval ? 0 : NFT_SET.CONCAT),
     KEY_TYPE: parts.reduce((number, part) => (number << 6) | TYPES[part].number, 0), // six bits each, as nft packs them
@@ -36,18 +44,22 @@ export function describeSet({ key, interval = false, value }: NftSet) {
       DATA_TYPE: isVerdict ? NFT_DATA.VERDICT : TYPES[value].number,
       ...(!isVerdict && { DATA_LEN: TYPES[value].length }),
     }),
+    ...(hints.length > 0 && { USERDATA: Uint8Array.from(hints) }),
     ...(parts.length > 1 && interval && { DESC: { CONCAT: lengths.map((length) => ({ LEN: length })) } }),
   };
 }
 
 /** An element as the kernel wants it; a prefix in a plain interval set is its first address and the one after its last. */
-export function wireElements(set: NftSet, { key, value }: Element): WireElement[] {
+export function wireElements(set: NftSet, { key, value, comment }: Element): WireElement[] {
   const types = partsOf(set.key);
   const parts = isList(key) ? key : [key];
   if (parts.length !== types.length) {
     throw new RangeError(`Cannot add ${parts.join(" . ")} to set "${set.name}" (${types.join(" . ")} is wanted)`);
   }
-  const data = value === undefined ? {} : { DATA: dataOf(set, value) };
+  const data = {
+    ...(value !== undefined && { DATA: dataOf(set, value) }),
+    ...(comment !== undefined && { USERDATA: tagOf(USERDATA_ELEMENT_COMMENT, comment) }),
+  };
   if (!set.interval && parts.some((part) => isCidr(part) && part.prefix < bitsOf(part.family))) {
     throw new RangeError(`Cannot put ${parts.join(" . ")} into set "${set.name}": it holds no prefixes (an interval set is wanted)`);
   }
@@ -60,6 +72,24 @@ export function wireElements(set: NftSet, { key, value }: Element): WireElement[
     { KEY: { VALUE: first }, ...data },
     ...(end ? [{ KEY: { VALUE: end.bytes }, FLAGS: NFT_SET_ELEM.INTERVAL_END }] : []),
   ];
+}
+
+/** An element as the kernel has it. */
+export interface KernelElement {
+  key: Uint8Array;
+  /** Of a map of verdicts: its number (NF, NFT_VERDICT). */
+  verdict: number | undefined;
+  comment: string;
+}
+
+/** Elements as the kernel lists them; of an interval also those that mark its end. */
+export const kernelElement = ({ KEY, DATA, USERDATA }: WireElement): KernelElement | undefined =>
+  KEY?.VALUE && { key: KEY.VALUE, verdict: DATA?.VERDICT?.CODE, comment: userdataText(USERDATA, USERDATA_ELEMENT_COMMENT) };
+
+/** True where the kernel's element is the one that `element` asks for: key, verdict and comment. */
+export function sameElement(kernel: KernelElement, set: NftSet, element: Element): boolean {
+  const wanted = wireElements(set, element).map(kernelElement)[0];
+  return wanted !== undefined && String(wanted.key) === String(kernel.key) && wanted.verdict === kernel.verdict && wanted.comment === kernel.comment;
 }
 
 function dataOf(set: NftSet, value: Part | Word): WireData {

@@ -2,6 +2,7 @@
 import { expect } from "bun:test";
 import { parseCidr, parseIp, plus, words, type Netns } from "../index.ts";
 import { kernelTest, outputIn } from "../testing/room.ts";
+import { sameElement } from "./elements.ts";
 import type { Chain, Element, NftSet, Rule, Table } from "./objects.ts";
 import { commentOf, sameRule, textOf } from "./rule.ts";
 
@@ -11,6 +12,7 @@ const side: Chain = { table, name: "side" };
 const hosts: NftSet = { table, name: "hosts", key: "ipv4_addr" };
 const nets: NftSet = { table, name: "nets", key: "ipv4_addr", interval: true };
 const where: NftSet = { table, name: "where", key: "ipv4_addr", value: "verdict" };
+const between: NftSet = { table, name: "between", key: ["ifname", "ifname"], value: "verdict" };
 const ruleset = (netns: Netns): string => outputIn(netns, "nft", "-s", "list", "ruleset");
 const lines = (netns: Netns): string[] => ruleset(netns).split("\n").map((line) => line.trim());
 
@@ -25,6 +27,9 @@ const everyWord: readonly (readonly words.Word[])[] = [
   [words.ctState("established", "related"), words.accept],
   [ip.saddr.in(hosts), ip.daddr.notIn(nets), words.jump(side)],
   [ip.daddr.vmap(where)],
+  [words.mark.has(0x1000), words.mark.set(0x8000_0001)],
+  [words.mark.clear(0x1000)],
+  [words.devicesVmap(between)],
   [words.goto(side)],
 ];
 const rules: Rule[] = everyWord.map((some, at) => ({ chain, words: some, comment: `rule ${at}` }));
@@ -32,7 +37,7 @@ const rules: Rule[] = everyWord.map((some, at) => ({ chain, words: some, comment
 function fill(netns: Netns): void {
   netns.nft.transaction((change) => {
     change.ensureTable(table);
-    for (const set of [hosts, nets, where]) change.ensureSet(set);
+    for (const set of [hosts, nets, where, between]) change.ensureSet(set);
     for (const one of [chain, side]) change.ensureChain(one);
     change.ensureElements(hosts, [{ key: parseIp("10.0.0.7") }]);
     change.ensureElements(nets, [{ key: parseCidr("10.1.0.0/16") }, { key: parseCidr("10.3.0.0/24") }]);
@@ -65,6 +70,34 @@ kernelTest("sets, intervals and maps hold what was put in, lose what was taken o
   expect(ruleset(here)).toContain("elements = { 10.0.0.10 : drop }");
   expect(here.nft.elements(nets)).toEqual([]);
   expect(here.nft.elements({ ...hosts, name: "nobody" })).toEqual([]);
+});
+
+kernelTest("an element says for whom it is, to nft and to who reads it back, and its verdict is known", (here) => {
+  fill(here);
+  const pair: Element = { key: ["eth0", "cni0"], value: words.drop, comment: "nobody" };
+  here.nft.transaction((change) => {
+    change.ensureElements(hosts, [{ key: parseIp("10.0.0.8"), comment: "of pod1" }]);
+    change.ensureElements(between, [pair]);
+  });
+  expect(ruleset(here)).toContain('10.0.0.8 comment "of pod1"');
+  expect(ruleset(here)).toContain('"eth0" . "cni0" comment "nobody" : drop');
+  expect(here.nft.entries(hosts).map(({ comment }) => comment).sort()).toEqual(["", "of pod1"]);
+  const [entry] = here.nft.entries(between);
+  const others: Element[] = [pair, { ...pair, key: ["eth0", "eth0"] }, { ...pair, value: words.accept }, { ...pair, comment: "somebody" }];
+  expect(others.map((one) => entry !== undefined && sameElement(entry, between, one))).toEqual([true, false, false, false]);
+});
+
+kernelTest("names of devices and marks are listed by nft as they are", (here) => {
+  const devices: NftSet = { table, name: "devices", key: "ifname" };
+  const marks: NftSet = { table, name: "marks", key: "mark", value: "mark" };
+  here.nft.transaction((change) => {
+    change.ensureTable(table);
+    for (const set of [devices, marks]) change.ensureSet(set);
+    change.ensureElements(devices, [{ key: "cni0" }]);
+    change.ensureElements(marks, [{ key: 0x1000, value: 0x2000 }]);
+  });
+  expect(lines(here)).toContain('elements = { "cni0" }');
+  expect(lines(here)).toContain("elements = { 0x00001000 : 0x00002000 }");
 });
 
 kernelTest("a transaction is done as a whole or not at all, and the error names the operation", (here) => {

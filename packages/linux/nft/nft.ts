@@ -18,6 +18,7 @@ import { NFT_MSG, chain as chainMessage, generation as generationMessage, rule a
 import { NFNL_MSG_BATCH, NFNL_SUBSYS, NFPROTO, batchEdge } from "../uapi/nfnetlink.ts";
 import type { Codec } from "../wire/codec.ts";
 import { HOOKS, changesInto, typeOf, type Change } from "./change.ts";
+import { kernelElement, type KernelElement } from "./elements.ts";
 import type { Chain, NftSet, Table, TableFamily } from "./objects.ts";
 import { FAMILIES, type KernelRule } from "./rule.ts";
 
@@ -39,6 +40,8 @@ export interface Nft {
   rules(chain: Chain): KernelRule[];
   /** Keys of the set's elements, as raw bytes; of an interval also the elements that mark its end. */
   elements(set: NftSet): Uint8Array[];
+  /** The same elements with what else the kernel keeps of them. */
+  entries(set: NftSet): KernelElement[];
 }
 
 const TRIES = 50;
@@ -102,7 +105,8 @@ export function createNft(socket: () => NetlinkSocket): Nft {
       const value = { nfgen_family: FAMILIES[table.family], attrs: { TABLE: table.name, CHAIN: name } };
       return dump(`list rules of "${name}"`, { message: NFT_MSG.GETRULE, codec: ruleMessage, value }, ruleFrom);
     },
-    elements: ({ table, name }) => {
+    elements: (set) => nft.entries(set).map(({ key }) => key),
+    entries: ({ table, name }) => {
       const value = { nfgen_family: FAMILIES[table.family], attrs: { TABLE: table.name, SET: name } };
       const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value };
       return dump(`list elements of "${name}"`, ask, elementsFrom).flat();
@@ -114,7 +118,7 @@ export function createNft(socket: () => NetlinkSocket): Nft {
 function tableFrom(body: Uint8Array): Table | undefined {
   const { nfgen_family, attrs } = tableMessage.decode(body);
   const family = familyFrom(nfgen_family);
-  return family && attrs.NAME !== undefined ? { family, name: attrs.NAME } : undefined;
+  return family && attrs.NAME !== undefined ? { family, name: attrs.NAME, ...(attrs.OWNER !== undefined && { owner: attrs.OWNER }) } : undefined;
 }
 
 function chainFrom(body: Uint8Array): Chain | undefined {
@@ -134,9 +138,9 @@ function ruleFrom(body: Uint8Array): KernelRule {
   return { handle: HANDLE, expressions: EXPRESSIONS, userdata: USERDATA };
 }
 
-function elementsFrom(body: Uint8Array): Uint8Array[] {
+function elementsFrom(body: Uint8Array): KernelElement[] {
   const { ELEMENTS = [] } = setElements.decode(body).attrs;
-  return ELEMENTS.map(({ KEY }) => KEY?.VALUE).filter((key) => key !== undefined);
+  return ELEMENTS.map(kernelElement).filter((element) => element !== undefined);
 }
 
 const familyFrom = (number: number): TableFamily | undefined => keyOf(FAMILIES, number);

@@ -7,6 +7,8 @@ export type TableFamily = "ip" | "ip6" | "inet" | "arp" | "bridge" | "netdev";
 export interface Table {
   family: TableFamily;
   name: string;
+  /** As read: the netlink port of the only program that may change it (NFT_TABLE_F_OWNER). */
+  owner?: number;
 }
 
 /** Where in a packet's way a base chain stands, and what becomes of a packet that no rule decides on. */
@@ -45,6 +47,8 @@ export interface Element {
   key: Part | readonly Part[];
   /** Of a map: the value, or the verdict's word. */
   value?: Part | Word;
+  /** Says for whom the element is and why; up to 127 bytes. */
+  comment?: string;
 }
 
 export interface Rule {

@@ -4,7 +4,7 @@
  * A rule of an inet table sees IPv4 and IPv6. Before the first word that reads an IPv4 header stands a test for
  * IPv4, which nft(8) leaves out of what it prints; so do we.
  */
-import { NFPROTO } from "../uapi/nfnetlink.ts";
+import { NF, NFPROTO } from "../uapi/nfnetlink.ts";
 import { tagOf, USERDATA_RULE_COMMENT, userdataText } from "./userdata.ts";
 import type { Rule, TableFamily } from "./objects.ts";
 import type { Expression } from "./words.ts";
@@ -47,6 +47,20 @@ export const commentOf = ({ userdata }: KernelRule): string => userdataText(user
 export function sameRule(kernel: KernelRule, rule: Rule): boolean {
   return commentOf(kernel) === (rule.comment ?? "") && canonical(kernel.expressions) === canonical(expressionsOf(rule));
 }
+
+/** True where no packet gets past the rule: it has no condition, and drops or rejects. */
+export function endsEverything({ expressions }: KernelRule): boolean {
+  const [last, ...before] = expressions.toReversed();
+  return last !== undefined && isEnd(last) && before.every(isNoCondition);
+}
+
+function isEnd(one: Expression): boolean {
+  if (one.kind === "immediate") return one.data?.DATA?.VERDICT?.CODE === NF.DROP;
+  return one.kind === "reject" || (one.kind === "target" && one.data?.NAME === "REJECT"); // iptables-nft writes it so
+}
+
+const isNoCondition = (one: Expression): boolean =>
+  one.kind === "counter" || (one.kind === "unknown" && one.name === "log") || (one.kind === "match" && one.data?.NAME === "comment");
 
 /** Text that is equal for expressions that do the same: what is zero may be absent, what was counted is left out. */
 function canonical(expressions: readonly Expression[]): string {

@@ -3,8 +3,16 @@
  * length u8, then text with a zero byte.
  */
 export const USERDATA_RULE_COMMENT = 0;
+export const USERDATA_ELEMENT_COMMENT = 0;
 
 const LONGEST = 128; // nft prints no more (NFTNL_UDATA_COMMENT_MAXLEN)
+
+/** Of sets: in which byte order nft is to read keys and values, 1 for the machine's own (its enum byteorder). */
+export const USERDATA_SET_KEYBYTEORDER = 0;
+export const USERDATA_SET_DATABYTEORDER = 1;
+
+/** One entry with a number. */
+export const numberTag = (type: number, number: number): Uint8Array => Uint8Array.of(type, 4, ...new Uint8Array(Uint32Array.of(number).buffer));
 
 /** One entry; RangeError where the text is too long or holds what would end nft's quoted string. */
 export function tagOf(type: number, text: string): Uint8Array {

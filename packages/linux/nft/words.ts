@@ -207,3 +207,33 @@ export const masquerade: Word = {
 
 /** The same, but source ports are kept where they can be, and else chosen in order: as the reference plugins do. */
 export const masqueradeInOrder: Word = { text: "masquerade", expressions: [{ kind: "masq", data: {} }] };
+
+// Marks, and fields side by side.
+
+/** A number of 32 bits that goes with a packet through this node; each of its bits is somebody's (bits that are set in `bits` are meant). */
+export const mark = {
+  /** True where all these bits are set. */
+  has: (bits: number): Word => ({
+    text: `meta mark & ${hex(bits)} == ${hex(bits)}`,
+    expressions: [meta(NFT_META.MARK), keeping(bits, 0), equals(hostOrder(bits))],
+  }),
+  /** Sets these bits and leaves the others. */
+  set: (bits: number): Word => ({ text: `meta mark set meta mark | ${hex(bits)}`, expressions: [meta(NFT_META.MARK), keeping(~bits >>> 0, bits), intoMark] }),
+  /** Clears these bits and leaves the others. */
+  clear: (bits: number): Word => ({ text: `meta mark set meta mark & ${hex(~bits >>> 0)}`, expressions: [meta(NFT_META.MARK), keeping(~bits >>> 0, 0), intoMark] }),
+};
+
+const intoMark: Expression = { kind: "meta", data: { KEY: NFT_META.MARK, SREG: REGISTER } };
+const hex = (bits: number): string => `0x${bits.toString(16).padStart(8, "0")}`;
+const keeping = (mask: number, xor: number): Expression =>
+  ({ kind: "bitwise", data: { SREG: REGISTER, DREG: REGISTER, LEN: 4, MASK: { VALUE: hostOrder(mask) }, XOR: { VALUE: hostOrder(xor) } } });
+
+/** Looks up by which device the packet came in and by which it leaves, in a map of verdicts whose key is both names. */
+export const devicesVmap = (map: NftSet): Word => ({
+  text: `iifname . oifname vmap @${map.name}`,
+  expressions: [
+    meta(NFT_META.IIFNAME),
+    { kind: "meta", data: { DREG: NFT_REG["2"], KEY: NFT_META.OIFNAME } },
+    { kind: "lookup", data: { SET: map.name, SREG: REGISTER, DREG: NFT_REG.VERDICT } },
+  ],
+});

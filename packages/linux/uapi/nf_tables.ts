@@ -3,7 +3,7 @@ import { attrs, list, message, tagged } from "../wire/attrs.ts";
 import { be32, be64, bytes, cstring, u8 } from "../wire/codec.ts";
 import { nfgenmsg } from "./nfnetlink.ts";
 
-export const headers = ["linux/netfilter/nf_tables.h", "linux/netfilter/nf_nat.h"] as const;
+export const headers = ["linux/netfilter/nf_tables.h", "linux/netfilter/nf_tables_compat.h", "linux/netfilter/nf_nat.h"] as const;
 
 export const NFT_MSG = {
   NEWTABLE: 0, GETTABLE: 1, DELTABLE: 2,
@@ -44,6 +44,11 @@ export const NFTA_NAT = attrs("NFTA_NAT", {
 });
 export const NFTA_MASQ = attrs("NFTA_MASQ", { FLAGS: [1, be32], REG_PROTO_MIN: [2, be32], REG_PROTO_MAX: [3, be32] });
 
+export const NFTA_REJECT = attrs("NFTA_REJECT", { TYPE: [1, be32], ICMP_CODE: [2, u8] });
+/** Of nf_tables_compat.h: what iptables(8) has no expression of nftables' own for, by the name of its extension. */
+export const NFTA_TARGET = attrs("NFTA_TARGET", { NAME: [1, cstring], REV: [2, be32], INFO: [3, bytes] });
+export const NFTA_MATCH = attrs("NFTA_MATCH", { NAME: [1, cstring], REV: [2, be32], INFO: [3, bytes] });
+
 export const NFTA_EXPR = tagged("NFTA_EXPR", { kind: ["NAME", 1], data: ["DATA", 2] }, {
   immediate: NFTA_IMMEDIATE, // put a constant or a verdict into a register
   bitwise: NFTA_BITWISE,     // and, then exclusive or
@@ -55,6 +60,9 @@ export const NFTA_EXPR = tagged("NFTA_EXPR", { kind: ["NAME", 1], data: ["DATA",
   counter: NFTA_COUNTER,
   nat: NFTA_NAT,
   masq: NFTA_MASQ,
+  reject: NFTA_REJECT,       // ends the packet, and says so to its sender
+  target: NFTA_TARGET,
+  match: NFTA_MATCH,
 });
 
 export const NFTA_HOOK = attrs("NFTA_HOOK", { HOOKNUM: [1, be32], PRIORITY: [2, be32], DEV: [3, cstring] });
