@@ -22,7 +22,8 @@ import { CniError, ErrorCode, definePlugin, type Result, type Route } from "@vet
 import { Netns, parseCidr, type Link } from "@vethwork/linux";
 import { ensureForwarding } from "../shared/forwarding.ts";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "../shared/ipam/delegate.ts";
-import { collectMasquerade, deleteMasquerade, ensureMasquerade, statusOfMasquerade } from "../shared/masquerade/masquerade.ts";
+import { collectMasquerade, deleteMasquerade, ensureMasquerade } from "../shared/masquerade/masquerade.ts";
+import { statusOfNftables } from "../shared/nftables.ts";
 import { openPod } from "../shared/pod.ts";
 import { dressInterface, pause } from "../shared/pod-interface.ts";
 import { addCable, collectCables, deleteCable } from "../shared/veth.ts";
@@ -126,7 +127,7 @@ export default definePlugin({
     using host = Netns.host();
     const kind = host.links.find(config.bridge)?.kind ?? "bridge";
     if (kind !== "bridge") throw new CniError(ErrorCode.PLUGIN_NOT_AVAILABLE, `"${config.bridge}" already exists but is not a bridge`);
-    if (config.ipMasq || config.macspoofchk) statusOfMasquerade(host);
+    if (config.ipMasq || config.macspoofchk) statusOfNftables(host);
   },
 });
 

@@ -23,7 +23,8 @@ import { CniError, ErrorCode, boolean, config, definePlugin, integer, type Confi
 import { Netns, cidrOf, networkOf, parseCidr, parseIp, sameCidr, type Cidr, type Ip, type Link } from "@vethwork/linux";
 import { ensureForwarding, isForwarding } from "../shared/forwarding.ts";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "../shared/ipam/delegate.ts";
-import { collectMasquerade, deleteMasquerade, ensureMasquerade, masqueradeBackend, masqueradeFaults, statusOfMasquerade } from "../shared/masquerade/masquerade.ts";
+import { collectMasquerade, deleteMasquerade, ensureMasquerade, masqueradeBackend, masqueradeFaults } from "../shared/masquerade/masquerade.ts";
+import { statusOfNftables } from "../shared/nftables.ts";
 import { openPod } from "../shared/pod.ts";
 import { attachmentFaults, dressInterface } from "../shared/pod-interface.ts";
 import { addCable, collectCables, deleteCable } from "../shared/veth.ts";
@@ -116,7 +117,7 @@ export default definePlugin({
   status(context) {
     statusOfIpam(context);
     using host = Netns.host();
-    if (context.config.ipMasq) statusOfMasquerade(host);
+    if (context.config.ipMasq) statusOfNftables(host);
   },
 });
 

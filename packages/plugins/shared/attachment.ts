@@ -11,6 +11,11 @@ export interface Attached {
   ifname: string;
 }
 
+/** An attachment of a network. */
+export interface Owner extends Attached {
+  network: string;
+}
+
 /** Fifteen characters, all that a link's name may have: "veth" and 44 bits of the ids' digest. */
 export function hostEndName({ containerId, ifname }: Attached): string {
   return `veth${digestOf(`${containerId}/${ifname}`).slice(0, 11)}`;

@@ -1,6 +1,16 @@
 /** Whether this kernel has nftables at all (CONFIG_NF_TABLES, a module that is not there). */
+import { CniError, ErrorCode } from "@vethwork/cni";
 import { unless, type Netns } from "@vethwork/linux";
 
 /** False where it has none: then nobody made rules, and DEL has none to take away. */
 export const hasNftables = (host: Netns): boolean =>
   unless(["EINVAL", "EPROTONOSUPPORT", "EOPNOTSUPP"], () => host.nft.generation()) !== undefined;
+
+/** STATUS: could rules be made now? CniError 50 where not. */
+export function statusOfNftables(host: Netns): void {
+  try {
+    host.nft.tables();
+  } catch (error) {
+    throw new CniError(ErrorCode.PLUGIN_NOT_AVAILABLE, "the kernel's nftables cannot be used", { cause: error });
+  }
+}

@@ -7,15 +7,13 @@
  * The way out: a packet that leaves the pod network gets the node's address, because the world has no route back to a
  * pod's. Between pods, and between pods and nodes, nobody's address is changed: Kubernetes asks for that.
  *
- * The way through: another's chain on the forward hook whose policy is drop (Docker sets one, many an nftables.conf has
- * one) ends every packet that no rule of its own accepts, and no rule of ours can take that back. So an accept for the
- * network's prefixes is put at the head of that chain, and taken out again with the network's last pod. What cannot be
- * helped so: explicit drop and reject rules before it, xtables of the legacy kind, tables with an owner (firewalld's).
+ * The way through: an accept for the network's prefixes in others' chains that would drop its packets (./way-through.ts).
  */
 import {
-  commentOf, deleteFile, ensureFolder, findText, folderOf, parseCidr, sameRule, textOf, words, writeText,
+  deleteFile, ensureFolder, findText, folderOf, parseCidr, sameRule, textOf, words, writeText,
   type Change, type Chain, type Cidr, type Family, type Ip, type Netns, type Nft, type NftSet, type Rule, type Table,
 } from "@vethwork/linux";
+import { closeWay, openWay, wayFaults, type Accept } from "./way-through.ts";
 
 const TABLE: Table = { family: "inet", name: "vethwork" };
 const SRCNAT = 100; // linux/netfilter_ipv4.h NF_IP_PRI_NAT_SRC; kube-proxy and the reference plugins use it, too
@@ -70,15 +68,7 @@ export function ensureRules(host: Netns, network: NetworkRules): void {
   if (findText(note) === right(host.nft.generation())) return;
   const generation = host.nft.update((change, nft) => {
     ensureMasquerade(change, nft, network);
-    const wanted = network.networks.flatMap((one) => acceptWords(one, network.name));
-    for (const chain of dropping(nft)) {
-      const there = nft.rules(chain);
-      const fitting = wanted.filter(({ family }) => chain.table.family === "inet" || chain.table.family === familyName(family));
-      for (const { rule } of fitting) {
-        const whole = { ...rule, chain };
-        if (!there.some((one) => sameRule(one, whole))) change.insertRule(whole);
-      }
-    }
+    openWay(change, nft, acceptsFor(network));
   });
   ensureFolder(folderOf(note));
   writeText(note, right(generation));
@@ -91,7 +81,8 @@ const noteOf = (name: string): string => `/run/vethwork/.rules-${name}`;
 export function findFaults(host: Netns, network: NetworkRules): string[] {
   const wanted = masqueradeRules(network);
   const there = host.nft.rules(chainOf(network.name));
-  return wanted.filter((rule, at) => !isAt(there[at], rule)).map((rule) => `nft rule "${textOf(rule)}" is missing`);
+  const missing = wanted.filter((rule, at) => !isAt(there[at], rule)).map((rule) => `nft rule "${textOf(rule)}" is missing`);
+  return [...missing, ...wayFaults(host.nft, acceptsFor(network))];
 }
 
 const isAt = (one: Parameters<typeof sameRule>[0] | undefined, rule: Rule): boolean => one !== undefined && sameRule(one, rule);
@@ -112,10 +103,7 @@ function ensureMasquerade(change: Change, nft: Nft, network: NetworkRules): void
 export function deleteRules(host: Netns, name: string): void {
   deleteFile(noteOf(name));
   host.nft.update((change, nft) => {
-    for (const chain of dropping(nft)) {
-      const ours = nft.rules(chain).filter((rule) => commentOf(rule).startsWith(`${markOf(name)} `));
-      for (const { handle } of ours) change.deleteRule(chain, handle);
-    }
+    closeWay(change, nft, (comment) => comment.startsWith(`${markOf(name)} `));
     if (nft.findChain(chainOf(name))) change.deleteChain(chainOf(name));
     deleteTableIfUnused(change, nft, [name]);
   });
@@ -145,22 +133,12 @@ function deleteTableIfUnused(change: Change, nft: Nft, leaving: readonly string[
   if (nft.tables().some(({ family, name }) => family === TABLE.family && name === TABLE.name)) change.deleteTable(TABLE);
 }
 
-/** Others' chains that drop what they do not accept on the way through this node. */
-function dropping(nft: Nft): Chain[] {
-  return nft.chains().filter(({ table, base }) => {
-    const families = table.family === "inet" || table.family === "ip" || table.family === "ip6";
-    return families && base?.hook === "forward" && base.policy === "drop" && table.name !== TABLE.name;
-  });
-}
-
 const markOf = (name: string): string => `vethwork ${name}`;
-const familyName = (family: Family): "ip" | "ip6" => (family === 4 ? "ip" : "ip6");
 
-function acceptWords(network: Cidr, name: string): { family: Family; rule: Omit<Rule, "chain"> }[] {
-  const header = words.ipOf(network.family);
+const acceptsFor = ({ networks, name }: NetworkRules): Accept[] => networks.flatMap((network) => {
+  const { saddr, daddr } = words.ipOf(network.family);
   return [
-    { family: network.family, rule: { words: [header.saddr.eq(network), words.counter, words.accept], comment: `${markOf(name)} from pods` } },
-    { family: network.family, rule: { words: [header.daddr.eq(network), words.counter, words.accept], comment: `${markOf(name)} to pods` } },
+    { family: network.family, words: [saddr.eq(network), words.counter, words.accept], comment: `${markOf(name)} from pods` },
+    { family: network.family, words: [daddr.eq(network), words.counter, words.accept], comment: `${markOf(name)} to pods` },
   ];
-}
-
+});

@@ -12,11 +12,12 @@ const dual = { ...config, network: ["10.244.0.0/16", "fd00:10:244::/48"], subnet
 const others: readonly [who: string, argv: readonly string[]][] = [
   ["a chain of nft that runs before ours", ["nft", "table inet guard { chain through { type filter hook forward priority -10; policy drop; }; }"]],
   ["a chain of nft that runs after ours", ["nft", "table ip guard { chain through { type filter hook forward priority 10; policy drop; }; }"]],
+  ["a chain of nft whose last rule rejects the rest", ["nft", "table inet guard { chain through { type filter hook forward priority 0; policy accept; counter reject; }; }"]],
   ["iptables, as Docker sets it", ["iptables-nft", "-P", "FORWARD", "DROP"]],
 ];
 
 for (const [who, argv] of others) {
-  stageTest(`pods reach the world and each other where the forward policy is drop by ${who}`, async (stage) => {
+  stageTest(`pods reach the world and each other where what is forwarded is dropped by ${who}`, async (stage) => {
     await stage.node.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
     await stage.node.run(argv);
     const before = await stage.state();
@@ -64,6 +65,19 @@ stageTest("a rule that drops before our accept cannot be helped: the policy can,
   for (const name of ["pod1", "pod2"]) await stage.call({ command: "ADD", config, pod: await stage.addPod(name) });
   expect(await reaches(stage, "pod1", "10.244.0.3")).toBe(false);
   expect(await reaches(stage, "pod2", address.world4)).toBe(false);
+  expect(await reaches(stage, "pod1", address.world4)).toBe(true);
+});
+
+stageTest("CHECK tells of a chain that began to drop after ADD, and the next pod's ADD helps both", async (stage) => {
+  const pods = [await stage.addPod("pod1"), await stage.addPod("pod2")];
+  const [pod, next] = pods;
+  if (!pod || !next) return;
+  const { result: prevResult } = await stage.call({ command: "ADD", config, pod });
+  await stage.node.run(["iptables-nft", "-P", "FORWARD", "DROP"]);
+  const check = () => stage.call({ command: "CHECK", config: { ...config, prevResult }, pod });
+  expect((await check()).result).toMatchObject({ code: 100, msg: expect.stringContaining('chain "FORWARD" of table "filter" drops what "vethwork mynet from pods" should accept') });
+  await stage.call({ command: "ADD", config, pod: next });
+  expect((await check()).code).toBe(0);
   expect(await reaches(stage, "pod1", address.world4)).toBe(true);
 });
 

@@ -23,6 +23,7 @@ import { hostEndName, isOfNetwork, labelOf, type Attached } from "../shared/atta
 import { ensureForwarding, isForwarding } from "../shared/forwarding.ts";
 import { openBook } from "../shared/ipam/book.ts";
 import { sizeOf } from "../shared/ipam/pool.ts";
+import { statusOfNftables } from "../shared/nftables.ts";
 import { openPod } from "../shared/pod.ts";
 import { deleteRules, ensureRules, findFaults } from "../shared/table.ts";
 import { ROUTE_PROTOCOL, addCable, cableFaults, defaultRoute, dressNode, dressPod, gatewayOf, worldMtu, type Cable } from "./cable.ts";
@@ -115,11 +116,7 @@ export default definePlugin({
   status({ config }) {
     const plan = planOf(config);
     using host = Netns.host();
-    try {
-      host.nft.tables();
-    } catch (error) {
-      throw new CniError(ErrorCode.PLUGIN_NOT_AVAILABLE, "the kernel's nftables cannot be used", { cause: error });
-    }
+    statusOfNftables(host);
     using book = openBook(plan.folder);
     const taken = book.addresses();
     book.deleteIfEmpty();

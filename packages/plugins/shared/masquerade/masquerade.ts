@@ -4,10 +4,10 @@
  * By nftables, unless the configuration asks for iptables. Away goes either: the configuration may have changed since
  * ADD, and the reference plugin, which takes iptables first, may have done the ADD.
  */
-import { CniError, ErrorCode, oneOf, type Args, type Attachment, type Result } from "@vethwork/cni";
+import { oneOf, type Args, type Attachment, type Result } from "@vethwork/cni";
 import { parseCidr, type Cidr, type Netns } from "@vethwork/linux";
+import type { Owner } from "../attachment.ts";
 import * as iptables from "./iptables.ts";
-import type { Owner } from "./names.ts";
 import * as nftables from "./nftables.ts";
 
 /** The option's reader, for a plugin's table. */
@@ -50,13 +50,4 @@ export function masqueradeFaults(host: Netns, asked: Asked, ips: Result["ips"]):
   const faults = nftables.ruleFaults(host, owner, addresses);
   if (faults.length === 0) return [];
   return asked.config.ipMasqBackend === "iptables" || iptables.mayHaveRules(host, owner) ? iptables.ruleFaults(owner, addresses) : faults;
-}
-
-/** STATUS: could rules be made now? CniError 50 where not. */
-export function statusOfMasquerade(host: Netns): void {
-  try {
-    host.nft.tables();
-  } catch (error) {
-    throw new CniError(ErrorCode.PLUGIN_NOT_AVAILABLE, "the kernel's nftables cannot be used", { cause: error });
-  }
 }

@@ -4,12 +4,7 @@
  *     iptables   chain CNI-2bbe0c48b91a7d1b8a6753a8          of network and container
  *     nftables   comment "d23676b4f2d9fe04-ebce0e3dd4dafae3, net: mynet, if: eth0, id: abc123"
  */
-import type { Attached } from "../attachment.ts";
-
-/** Whose packets: an interface of a container in a network. */
-export interface Owner extends Attached {
-  network: string;
-}
+import type { Owner } from "../attachment.ts";
 
 const LONGEST_COMMENT = 127; // bytes that the kernel's user data has room for, as nft(8) reads it
 
