@@ -17,6 +17,7 @@ const files: Readonly<Record<string, () => PluginFile>> = {
   dhcp: () => require("./dhcp/dhcp.ts"),
   dummy: () => require("./dummy/dummy.ts"),
   flannel: () => require("./flannel/flannel.ts"),
+  firewall: () => require("./firewall/firewall.ts"),
   "host-device": () => require("./host-device/host-device.ts"),
   "host-local": () => require("./host-local/host-local.ts"),
   ipvlan: () => require("./ipvlan/ipvlan.ts"),
