@@ -37,8 +37,9 @@ export function ensureFirewall(host: Netns, config: Config, wish: Wish): void {
       else firewalld.ensureSources(made);
     });
   }
+  if (backend === "nftables") nftables.ensureRules(host, wish);
   // firewalld has no such policies; a drop of ours counts whatever it accepts.
-  if (backend === "nftables" || (backend === "firewalld" && wish.policy !== "open")) nftables.ensureRules(host, wish);
+  if (backend === "firewalld" && wish.policy !== "open") nftables.ensureIsolation(host, wish);
 }
 
 /** Takes away what was made for the attachment, by whomever. `prevResult` is what the reference goes by. */
@@ -66,7 +67,7 @@ export const isOurs = (host: Netns, owner: Owner): boolean => findRecord(owner) 
 /** What is missing, in words. */
 export function firewallFaults(host: Netns, config: Config, wish: Wish): string[] {
   const record = findRecord(wish.owner);
-  if (record) return [...madeFaults({ ...record, ...wish }), ...(record.backend === "firewalld" && wish.policy !== "open" ? nftables.ruleFaults(host, wish) : [])];
+  if (record) return [...madeFaults({ ...record, ...wish }), ...(record.backend === "firewalld" && wish.policy !== "open" ? nftables.isolationFaults(host, wish) : [])];
   const made = nftables.hasRules(host, wish.owner) ? [] : foreign(host, config, wish);
   const [first, ...others] = made.map((one) => [...madeFaults(one), ...(one.backend === "firewalld" ? iptables.ruleFaults(one) : [])]);
   if (!first) return nftables.ruleFaults(host, wish);

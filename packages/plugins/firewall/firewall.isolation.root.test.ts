@@ -7,7 +7,7 @@ import { expect, test } from "bun:test";
 import { missing, skipped } from "../../../tests/conformance/node/needs.ts";
 import { cable, expectReach, firewall, openWorld, world, type Cabled, type Row } from "../testing/firewalls.ts";
 import { referenceFolders } from "../testing/reference.ts";
-import { binFolder, onStage, stageLacks, type Stage } from "../testing/stage.ts";
+import { binFolder, onStage, stageLacks, stageTest, type Stage } from "../testing/stage.ts";
 
 const POLICIES: Readonly<Record<string, string>> = { a: "isolated", b: "same-bridge", o: "open" };
 const SWITCHES = "/proc/sys/net/bridge/bridge-nf-call-iptables";
@@ -70,3 +70,15 @@ test.skipIf(stageLacks !== "")(skipped("isolated pods of one bridge are kept apa
     await played({ program: ours, options: { backend }, policy: "DROP", bridged: false });
   }
 }, 60_000);
+
+stageTest("an isolated pod does not get around its port by way of the gateway, and a pod of a same-bridge network may", async (stage) => {
+  await openWorld(stage);
+  for (const [backend, policy, passes] of [["nftables", "isolated", false], ["iptables", "isolated", false], ["nftables", "same-bridge", true]] as const) {
+    const [one, two] = [await cable(stage, `a1${backend}${passes}`), await cable(stage, `a2${backend}${passes}`)];
+    await stage.node.run(["sh", "-c", `ip -n ${one.name} route add ${two.ip4} via 10.1.1.1; ip -n ${one.name} route add ${two.ip6} via fd00:1:1::1
+      ip -n ${two.name} route add ${one.ip4} via 10.1.1.1; ip -n ${two.name} route add ${one.ip6} via fd00:1:1::1`]);
+    for (const pod of [one, two]) expect((await firewall(stage, "ADD", pod, { backend, ingressPolicy: policy })).code).toBe(0);
+    await expectReach(stage, [one, two, passes], [two, one, passes], [one, world, true]);
+    for (const pod of [one, two]) await firewall(stage, "DEL", pod);
+  }
+});

@@ -85,6 +85,7 @@ firewalldTest("an ingress policy holds behind firewalld, which knows none; and t
   await added(stage, b1, { ingressPolicy: "same-bridge" });
   await expectReach(stage, [a1, a2, false], [a1, b1, false], [b1, a1, false], [a1, world, true], [b1, world, true]);
   for (const pod of [a1, a2]) expect(await firewall(stage, "CHECK", pod, { ingressPolicy: "isolated" })).toMatchObject(quiet);
+  expect(await stage.node.run(["nft", "list", "table", "inet", "firewalld"])).not.toContain("vethwork"); // its chains are its own
   await stage.node.run(["nft", "flush", "set", "inet", "vethwork-firewall", "bridges"]);
   expect((await firewall(stage, "CHECK", a1, { ingressPolicy: "isolated" })).result).toMatchObject({ code: 100 });
   for (const pod of [a1, a2, b1]) expect(await firewall(stage, "DEL", pod, { prevResult: undefined })).toMatchObject(quiet);

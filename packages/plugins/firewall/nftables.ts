@@ -65,15 +65,21 @@ interface Pod {
   comment: string;
 }
 
-/** Makes the attachment's rules these. An address that another had goes over: who has it now is who it was given to last. */
-export function ensureRules(host: Netns, wish: Wish): void {
+/** Makes the attachment's rules these. */
+export const ensureRules = (host: Netns, wish: Wish): void => ensure(host, wish, ACCEPTS);
+
+/** Only what keeps pods apart: where somebody else lets them through. */
+export const ensureIsolation = (host: Netns, wish: Wish): void => ensure(host, wish, []);
+
+/** An address that another had goes over: who has it now is who it was given to last. */
+function ensure(host: Netns, wish: Wish, accepts: readonly Accept[]): void {
   const own = wish.addresses.map((address): Pod => ({ address, comment: commentOf(wish) }));
   host.nft.update((change, nft) => {
     const there = podsIn(nft);
     const others = there.filter(({ address, comment }) => !isOf(wish.owner, comment) && !own.some((pod) => sameIp(pod.address, address)));
     if (own.length > 0) {
       ensureFrame(change, nft);
-      openWay(change, nft, ACCEPTS);
+      openWay(change, nft, accepts);
     }
     setPods(change, nft, { there, wanted: [...others, ...own] });
   });
@@ -91,8 +97,11 @@ export function collectRules(host: Netns, network: string, keep: readonly Owner[
 export const hasRules = (host: Netns, owner: Owner): boolean => hasNftables(host) && podsIn(host.nft).some(({ comment }) => isOf(owner, comment));
 
 /** What is missing, in words. */
-export function ruleFaults(host: Netns, wish: Wish): string[] {
-  const { nft } = host;
+export const ruleFaults = (host: Netns, wish: Wish): string[] =>
+  [...isolationFaults(host, wish), ...(wish.addresses.length > 0 ? wayFaults(host.nft, ACCEPTS) : [])];
+
+/** What is missing where somebody else lets pods through. */
+export function isolationFaults({ nft }: Netns, wish: Wish): string[] {
   const there = podsIn(nft);
   const lost = wish.addresses.filter((address) => !there.some((pod) => sameIp(pod.address, address) && pod.comment === commentOf(wish)));
   const chains = [FORWARD, ISOLATE, FORGET].filter((chain) => !isWhole(nft, chain));
@@ -101,7 +110,6 @@ export function ruleFaults(host: Netns, wish: Wish): string[] {
     ...lost.map((address) => `${address} is not among the addresses of "${PODS[address.family].name}" with the comment "${commentOf(wish)}"`),
     ...chains.map(({ name }) => `chain "${name}" of table "${TABLE.name}" is not as it should be`),
     ...(isolates ? [] : [`"${BRIDGES.name}" and "${WITHIN.name}" of table "${TABLE.name}" are not what the pods' policies ask for`]),
-    ...(wish.addresses.length > 0 ? wayFaults(nft, ACCEPTS) : []),
   ];
 }
 

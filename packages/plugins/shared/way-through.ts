@@ -56,11 +56,12 @@ const NAMES = { 4: "ip", 6: "ip6" } as const;
 const dropsByDefault = ({ base }: Chain, rules: readonly KernelRule[]): boolean =>
   base?.policy === "drop" || rules.slice(-1).some(endsEverything);
 
-/** Where packets on their way through this node are decided on, and where we may have a say. */
+/** Where others decide on packets on their way through this node, and let us have a say. Tables of ours let pass what they do not name. */
 function forwardChains(nft: Nft): Chain[] {
   const owned = nft.tables().filter(({ owner }) => owner !== undefined);
   return nft.chains().filter(({ table: { family, name }, base }) => {
     const routes = family === "inet" || family === "ip" || family === "ip6";
-    return routes && base?.hook === "forward" && base.type === "filter" && !owned.some((one) => one.family === family && one.name === name);
+    const isClosed = name.startsWith("vethwork") || owned.some((one) => one.family === family && one.name === name);
+    return routes && base?.hook === "forward" && base.type === "filter" && !isClosed;
   });
 }
