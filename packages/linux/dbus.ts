@@ -17,7 +17,7 @@
 import { KernelError, isErrno } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
 import { closeFile, connect, poll, recv, send, socket } from "./libc.ts";
-import { AF, POLL, SOCK } from "./uapi/socket.ts";
+import { AF, MSG, POLL, SOCK } from "./uapi/socket.ts";
 import { decodeMessage, encodeMessage, messageLength, type BusMessage } from "./wire/busmessage.ts";
 import { encode, u16 } from "./wire/codec.ts";
 import type { BusValue } from "./wire/dbus.ts";
@@ -138,8 +138,8 @@ interface Line {
 function openLine(address: string, timeoutMs: number): Line {
   const fd = connected(address);
   let rest = new Uint8Array();
-  /** Receives more; `deadline` is of the whole answer. */
-  const more = (what: string, deadline: number): void => {
+  let deadline = 0; // of the answer to what was sent last
+  const more = (what: string): void => {
     const left = Math.max(0, Math.ceil(deadline - performance.now()));
     if (!poll([fd], POLL.IN, left)) throw new KernelError(`Cannot ${what}`, "ETIMEDOUT", { reason: `no answer within ${timeoutMs} ms` });
     const bytes = new Uint8Array(4096);
@@ -149,7 +149,6 @@ function openLine(address: string, timeoutMs: number): Line {
   };
   /** Takes as many bytes as `lengthOf` finds, once they have come. */
   const take = (what: string, lengthOf: (bytes: Uint8Array) => number | undefined): Uint8Array => {
-    const deadline = performance.now() + timeoutMs;
     for (;;) {
       const length = lengthOf(rest);
       if (length !== undefined && rest.length >= length) {
@@ -157,12 +156,13 @@ function openLine(address: string, timeoutMs: number): Line {
         rest = rest.slice(length);
         return taken;
       }
-      more(what, deadline);
+      more(what);
     }
   };
   return {
     send: (bytes) => {
-      for (let at = 0; at < bytes.length; at += send(fd, bytes.subarray(at))) poll([fd], POLL.OUT, timeoutMs);
+      deadline = performance.now() + timeoutMs;
+      for (let at = 0; at < bytes.length; at += send(fd, bytes.subarray(at), MSG.NOSIGNAL)) poll([fd], POLL.OUT, timeoutMs);
     },
     text: (what) => new TextDecoder().decode(take(what, (bytes) => (bytes.includes(10) ? bytes.indexOf(10) + 1 : undefined))).trim(),
     message: (what) => decodeMessage(take(what, messageLength)),

@@ -66,6 +66,11 @@ for (const folder of referenceFolders.length > 0 ? referenceFolders : ["none"]) 
         expect(await firewall(stage, "DEL", a2, options, second)).toMatchObject({ code: 0, out: "" });
         expect(await podRules(stage)).toEqual([]);
         if (second === ours) expect(await dump(stage)).toBe("-P INPUT ACCEPT\n-P FORWARD DROP\n-P OUTPUT ACCEPT\n".repeat(2));
+        // Whatever ours still has written down of a pod that theirs took away, the next pod with its address is not kept by it.
+        const next = { ...a1, name: "a9" };
+        await added(stage, next, options, ours);
+        expect(await firewall(stage, "DEL", next, options)).toMatchObject({ code: 0, out: "" });
+        expect(await podRules(stage)).toEqual([]);
         await stage.node.run(["sh", "-c", "for t in iptables ip6tables; do $t -F; $t -X; done; rm -rf /run/vethwork"]);
       }
     }

@@ -8,9 +8,9 @@
  * and so are the rules.
  */
 import { encode, isObject, parseJson } from "@vethwork/cni";
-import { deleteEmptyFolder, deleteFile, ensureFolder, findText, folderOf, listFolder, lockFile, parseIp, writeText } from "@vethwork/linux";
+import { deleteEmptyFolder, deleteFile, ensureFolder, findText, folderOf, listFolder, lockFile, parseIp, sameIp, writeText, type Ip } from "@vethwork/linux";
 import { digestOf, type Owner } from "../shared/attachment.ts";
-import { policyIn, type Wish } from "./wish.ts";
+import { policyFrom, type Wish } from "./wish.ts";
 
 export interface Made extends Wish {
   backend: "iptables" | "firewalld";
@@ -40,16 +40,19 @@ export function withRecords<T>(work: (records: Records) => T): T {
 }
 
 export interface Records {
+  /** Addresses are whose they were given to last: those that had them lose them here. */
   write(made: Made): void;
   delete(owner: Owner): void;
   list(): Made[];
 }
 
 const records: Records = {
-  write: ({ owner, addresses, policy, bridge, backend, place }) => {
-    const file = fileOf(owner);
-    ensureFolder(folderOf(file));
-    writeText(file, encode({ ...owner, backend, place, policy, bridge, addresses: addresses.map(String) }));
+  write: (made) => {
+    const isTaken = (ip: Ip): boolean => made.addresses.some((one) => sameIp(one, ip));
+    for (const other of listRecords().filter(({ backend, addresses }) => backend === made.backend && addresses.some(isTaken))) {
+      write({ ...other, addresses: other.addresses.filter((ip) => !isTaken(ip)) });
+    }
+    write(made);
   },
   delete: (owner) => {
     const file = fileOf(owner);
@@ -57,6 +60,12 @@ const records: Records = {
   },
   list: () => listRecords(),
 };
+
+function write({ owner, addresses, policy, bridge, backend, place }: Made): void {
+  const file = fileOf(owner);
+  ensureFolder(folderOf(file));
+  writeText(file, encode({ ...owner, backend, place, policy, bridge, addresses: addresses.map(String) }));
+}
 
 /** Those of all networks. */
 export const listRecords = (): Made[] =>
@@ -86,5 +95,5 @@ function madeFrom(read: unknown): Made | undefined {
   const { network, containerId, ifname, backend, place, policy, bridge, addresses } = read;
   if (typeof network !== "string" || typeof containerId !== "string" || typeof ifname !== "string" || typeof place !== "string") return undefined;
   if ((backend !== "iptables" && backend !== "firewalld") || !Array.isArray(addresses)) return undefined;
-  return { owner: { network, containerId, ifname }, addresses: addresses.map(String).map(parseIp), backend, place, ...policyIn(`- ${String(policy)} ${String(bridge)}`) };
+  return { owner: { network, containerId, ifname }, addresses: addresses.map(String).map(parseIp), backend, place, ...policyFrom(policy, bridge) };
 }

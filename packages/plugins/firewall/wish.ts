@@ -28,7 +28,7 @@ export const addressesIn = ({ ips = [] }: Result = {}): Ip[] => ips.map(({ addre
 function bridgeIn({ interfaces = [] }: Result, policy: Policy): string {
   const [first] = interfaces;
   if (!first) throw new CniError(ErrorCode.INVALID_CONFIG, `interface needs to be set for ingress policy "${policy}", make sure to chain "firewall" plugin with "bridge"`);
-  if (/^[^\s"\\/]{1,15}$/.test(first.name)) return first.name;
+  if (/^[^\s"'\\/!-][^\s"'\\/]{0,14}$/.test(first.name)) return first.name;
   throw new CniError(ErrorCode.INVALID_CONFIG, `the plugin before names ${JSON.stringify(first.name)} as its first interface (a bridge is wanted for ingress policy "${policy}")`);
 }
 
@@ -45,7 +45,11 @@ export const markOf = ({ network, containerId, ifname }: Owner): string =>
 export const networkMark = (network: string): string => `${network.length <= 16 ? network : digestOf(network).slice(0, 16)}/`;
 
 /** The policy in a comment, and the bridge that it speaks of. */
-export function policyIn(comment: string): { policy: Policy; bridge: string } {
-  const [, policy, bridge = ""] = comment.split(" ");
-  return policy === "isolated" || policy === "same-bridge" ? { policy, bridge } : { policy: "open", bridge: "" };
+export function policyIn(comment: string): Pick<Wish, "policy" | "bridge"> {
+  const [, policy, bridge] = comment.split(" ");
+  return policyFrom(policy, bridge);
 }
+
+/** A policy as it was written down. */
+export const policyFrom = (policy: unknown, bridge: unknown): Pick<Wish, "policy" | "bridge"> =>
+  (policy === "isolated" || policy === "same-bridge") && typeof bridge === "string" ? { policy, bridge } : { policy: "open", bridge: "" };
