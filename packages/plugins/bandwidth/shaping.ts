@@ -1,7 +1,7 @@
 /** Makes a port's lanes (./lanes.ts), and says what of them is not there any more. */
 import { CniError, ErrorCode, type Interface, type Undo } from "@vethwork/cni";
 import { isErrno, type Filter, type Link, type Netns, type U32Filter } from "@vethwork/linux";
-import type { Owner } from "../shared/masquerade/names.ts";
+import type { Owner } from "../shared/attachment.ts";
 import { bucketFaults } from "./bucket.ts";
 import { addIfb, findIfb } from "./ifb.ts";
 import { inWords, type Lane, type Rule } from "./lanes.ts";

@@ -17,7 +17,7 @@
  */
 import { CniError, config, definePlugin, invalidOption, oneOf, string, type Context, type Parser, type Result } from "@vethwork/cni";
 import { Netns, type Link } from "@vethwork/linux";
-import { resultBefore } from "../shared/chained.ts";
+import { CHANGED, resultBefore } from "../shared/chained.ts";
 import { collectFirewall, deleteFirewall, ensureFirewall, firewallFaults, isOurs, statusOfFirewall } from "./backends.ts";
 import { ownerOf, wishOf, type Wish } from "./wish.ts";
 
@@ -36,9 +36,6 @@ const options = config({
   iptablesAdminChainName: [chainName, "CNI-ADMIN", "Of iptables: the chain with the administrator's own rules, which come before these."],
   firewalldZone: [{ ...string, emptyIsAbsent: true }, "trusted", "Of firewalld: the zone that the pod's addresses are put into."],
 });
-
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 
 export default definePlugin({
   type: "firewall",

@@ -7,9 +7,10 @@
  * It is written before anything is made, so that DEL finds whatever a death in between has left. /run is empty after a boot,
  * and so are the rules.
  */
-import { encode, isObject, parseJson } from "@vethwork/cni";
-import { deleteEmptyFolder, deleteFile, ensureFolder, findText, folderOf, listFolder, lockFile, parseIp, sameIp, writeText, type Ip } from "@vethwork/linux";
+import { encode } from "@vethwork/cni";
+import { deleteEmptyFolder, deleteFile, ensureFolder, folderOf, listFolder, lockFile, parseIp, sameIp, writeText, type Ip } from "@vethwork/linux";
 import { digestOf, type Owner } from "../shared/attachment.ts";
+import { findObject } from "../shared/object-file.ts";
 import { policyFrom, type Wish } from "./wish.ts";
 
 export interface Made extends Wish {
@@ -80,18 +81,8 @@ const fileOf = ({ network, containerId, ifname }: Owner): string =>
 
 /** undefined also of one that a death has cut short: then nothing had been made yet. */
 function recordIn(file: string): Made | undefined {
-  const text = findText(file);
-  if (text === undefined) return undefined;
-  try {
-    return madeFrom(parseJson(text));
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof RangeError) return undefined;
-    throw error;
-  }
-}
-
-function madeFrom(read: unknown): Made | undefined {
-  if (!isObject(read)) return undefined;
+  const read = findObject(file);
+  if (read === undefined || read === "cut short") return undefined;
   const { network, containerId, ifname, backend, place, policy, bridge, addresses } = read;
   if (typeof network !== "string" || typeof containerId !== "string" || typeof ifname !== "string" || typeof place !== "string") return undefined;
   if ((backend !== "iptables" && backend !== "firewalld") || !Array.isArray(addresses)) return undefined;
