@@ -3,7 +3,7 @@
  * left. And every call fails once: ADD then says so and has taken back by itself what it made.
  */
 import { expect } from "bun:test";
-import { cable, firewall, type Cabled } from "../testing/firewalls.ts";
+import { cable, firewall, rulesOf, type Cabled } from "../testing/firewalls.ts";
 import { faultyBinFolder, stageTest, type Stage } from "../testing/stage.ts";
 
 const program = `${faultyBinFolder}/firewall`;
@@ -69,9 +69,3 @@ async function prepare(stage: Stage): Promise<readonly [Cabled, Cabled]> {
 }
 
 const nearOf = ({ prevResult }: Cabled): string => /veth\w+/.exec(JSON.stringify(prevResult))?.[0] ?? "";
-
-/** Rules, and files of ours. */
-async function rulesOf(stage: Stage): Promise<{ nft: string[]; files: string[] }> {
-  const { nft, files } = await stage.state();
-  return { nft, files: files.filter((path) => path.startsWith("/run/vethwork/")) };
-}

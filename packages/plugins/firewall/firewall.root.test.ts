@@ -5,7 +5,7 @@
 import { expect } from "bun:test";
 import { find } from "@vethwork/cni";
 import { until } from "../../../tests/conformance/node/until.ts";
-import { cable, expectReach, firewall, openWorld, world, type Cabled } from "../testing/firewalls.ts";
+import { cable, expectReach, firewall, openWorld, rulesOf, world, type Cabled } from "../testing/firewalls.ts";
 import { stageTest, type Stage } from "../testing/stage.ts";
 
 const quiet = { code: 0, out: "", err: "" };
@@ -15,15 +15,8 @@ async function added(stage: Stage, pod: Cabled, options: object = {}): Promise<v
   expect(await firewall(stage, "ADD", pod, options)).toMatchObject({ code: 0, err: "" });
 }
 
-/** What DEL is to bring back, but for two things: iptables leaves its own empty tables, and a cable comes up in its own time. */
-async function rulesOf(stage: Stage): Promise<{ nft: string[]; files: string[] }> {
-  const { nft, files } = await stage.state();
-  return { nft, files: files.filter((path) => !path.startsWith("/var/lib/cni/") && !path.startsWith("/run/netns/")) };
-}
-
 const droppers: readonly (readonly [who: string, command: string])[] = [
   ["an nft chain with the policy drop", "nft 'table inet guard { chain through { type filter hook forward priority -10; policy drop; }; }'"],
-  ["an nft chain for each family", "for f in ip ip6; do nft \"table $f guard { chain through { type filter hook forward priority 300; policy drop; }; }\"; done"],
   ["an nft chain whose last rule rejects the rest", "nft 'table inet guard { chain through { type filter hook forward priority 0; ct state invalid drop; counter reject with icmpx admin-prohibited; }; }'"],
   ["iptables with the policy DROP", "for t in iptables ip6tables; do $t-nft -P FORWARD DROP; $t-nft -A FORWARD -i lo -j ACCEPT; done"],
   ["iptables with a last rule that rejects the rest", "for t in iptables ip6tables; do $t-nft -A FORWARD -i lo -j ACCEPT; $t-nft -A FORWARD -m comment --comment 'no more' -j REJECT; done"],

@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import { find } from "@vethwork/cni";
 import { skipped } from "../../../tests/conformance/node/needs.ts";
 import { until } from "../../../tests/conformance/node/until.ts";
-import { cable, expectReach, firewall, firewalldLacks, openWorld, sourcesIn, startFirewalld, world, type Cabled } from "../testing/firewalls.ts";
+import { cable, expectReach, firewall, firewalldLacks, openWorld, rulesOf, sourcesIn, startFirewalld, world, type Cabled } from "../testing/firewalls.ts";
 import { referenceFolders, referenceLacks } from "../testing/reference.ts";
 import { binFolder, faultyBinFolder, onStage, stageLacks, type Stage } from "../testing/stage.ts";
 
@@ -29,9 +29,9 @@ async function added(stage: Stage, pod: Cabled, options: object = {}, program?: 
 }
 
 /** What is ours on the node beside sources: tables, rules, files. */
-async function leftovers({ node }: Stage): Promise<string[]> {
-  const said = await node.run(["sh", "-c", "nft list ruleset | grep vethwork; find /run/vethwork -type f ! -name lock 2>/dev/null; true"]);
-  return said.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+async function leftovers(stage: Stage): Promise<string[]> {
+  const { nft, files } = await rulesOf(stage);
+  return [...nft.filter((line) => line.includes("vethwork")), ...files];
 }
 
 firewalldTest("a pod gets out by the trusted zone, answers come back, what others begin is rejected, and DEL takes the pod out of the zone", async (stage) => {

@@ -79,6 +79,14 @@ async function answersTo(stage: Stage, [from, to, answered]: Row): Promise<strin
   return [...(by4 ? ["4"] : []), ...(by6 ? ["6"] : [])].join(" ");
 }
 
+/** All rules of the node, and the plugin's files: what DEL has to bring back. (Less than stage.state(), and in one process.) */
+export async function rulesOf({ node }: Stage): Promise<{ nft: string[]; files: string[] }> {
+  const said = await node.run(["sh", "-c", "nft -s list ruleset; echo files; find /run/vethwork -type f ! -name lock 2>/dev/null | sort"]);
+  const [nft = "", files = ""] = said.split(/^files$/m);
+  const lines = (text: string): string[] => text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  return { nft: lines(nft), files: lines(files) };
+}
+
 /** What the machine lacks for a firewalld of our own; "" where nothing. */
 export const firewalldLacks: string = missing({ root: true, programs: ["firewalld", "firewall-cmd", "dbus-daemon"] });
 
