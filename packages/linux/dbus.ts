@@ -11,15 +11,13 @@
  *      │ ── addSource ─────────────► │ ── addSource ─────────────────────────────► │
  *      │ ◄────────────────── reply, or an error with a name ────────────────────── │
  *
- * Synchronous, over libc's sockets, and no more than a caller needs: calls with texts, answers of any kind. No signals, no
+ * Synchronous, and no more than a caller needs: calls with texts, answers of any kind. No signals, no
  * descriptors, nothing that is called by others (docs/decisions/0090-the-system-bus-by-ourselves.md). Every wait is bounded.
  */
 import { KernelError, isErrno } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
-import { closeFile, connect, poll, recv, send, socket } from "./libc.ts";
-import { AF, MSG, POLL, SOCK } from "./uapi/socket.ts";
+import { connectUnix, type UnixStream } from "./unix.ts";
 import { decodeMessage, encodeMessage, messageLength, type BusMessage } from "./wire/busmessage.ts";
-import { encode, u16 } from "./wire/codec.ts";
 import type { BusValue } from "./wire/dbus.ts";
 
 export type { BusValue };
@@ -136,16 +134,14 @@ interface Line {
 }
 
 function openLine(address: string, timeoutMs: number): Line {
-  const fd = connected(address);
+  const stream = connected(address, timeoutMs);
   let rest = new Uint8Array();
   let deadline = 0; // of the answer to what was sent last
   const more = (what: string): void => {
-    const left = Math.max(0, Math.ceil(deadline - performance.now()));
-    if (!poll([fd], POLL.IN, left)) throw new KernelError(`Cannot ${what}`, "ETIMEDOUT", { reason: `no answer within ${timeoutMs} ms` });
-    const bytes = new Uint8Array(4096);
-    const length = recv(fd, bytes);
-    if (length === 0) throw new KernelError(`Cannot ${what}`, "ECONNRESET", { reason: "the bus has closed the connection" });
-    rest = Uint8Array.from([...rest, ...bytes.subarray(0, length)]);
+    const bytes = stream.receive(Math.max(0, deadline - performance.now()));
+    if (!bytes) throw new KernelError(`Cannot ${what}`, "ETIMEDOUT", { reason: `no answer within ${timeoutMs} ms` });
+    if (bytes.length === 0) throw new KernelError(`Cannot ${what}`, "ECONNRESET", { reason: "the bus has closed the connection" });
+    rest = Uint8Array.from([...rest, ...bytes]);
   };
   /** Takes as many bytes as `lengthOf` finds, once they have come. */
   const take = (what: string, lengthOf: (bytes: Uint8Array) => number | undefined): Uint8Array => {
@@ -162,49 +158,36 @@ function openLine(address: string, timeoutMs: number): Line {
   return {
     send: (bytes) => {
       deadline = performance.now() + timeoutMs;
-      for (let at = 0; at < bytes.length; at += send(fd, bytes.subarray(at), MSG.NOSIGNAL)) poll([fd], POLL.OUT, timeoutMs);
+      stream.send(bytes);
     },
     text: (what) => new TextDecoder().decode(take(what, (bytes) => (bytes.includes(10) ? bytes.indexOf(10) + 1 : undefined))).trim(),
     message: (what) => decodeMessage(take(what, messageLength)),
-    close: () => closeFile(fd),
+    close: () => stream[Symbol.dispose](),
   };
 }
 
-/** A socket that is connected to the first of the addresses that listens. */
-function connected(address: string): number {
+/** A connection to the first of the addresses that listens. */
+function connected(address: string, timeoutMs: number): UnixStream {
   let failure: unknown = new KernelError("Cannot connect to the system bus", "EAFNOSUPPORT", { reason: `"${address}" (an address like ${DEFAULT_ADDRESS} is wanted)` });
-  for (const place of placesIn(address)) {
-    const fd = socket(AF.UNIX, SOCK.STREAM | SOCK.NONBLOCK, 0);
+  for (const path of pathsIn(address)) {
     try {
-      kernelCall(`connect to ${place}`);
-      connect(fd, socketAddress(place));
-      return fd;
+      return connectUnix(path, timeoutMs);
     } catch (error) {
-      closeFile(fd);
       if (!(error instanceof KernelError)) throw error;
-      failure = new KernelError(`Cannot connect to the system bus at "${place}"`, error.errno, { cause: error });
+      failure = error;
     }
   }
   throw failure;
 }
 
-/** The sockets that an address names: a path, or "@name" of the abstract kind. Other transports do not reach a system bus. */
-function placesIn(address: string): string[] {
+/** The sockets that an address names by their paths. Other transports do not reach a system bus. */
+function pathsIn(address: string): string[] {
   return address.split(";").flatMap((one) => {
-    const [, transport, keys = ""] = /^([a-z-]+):(.*)$/.exec(one.trim()) ?? [];
-    const pairs = new Map(keys.split(",").map((pair) => [pair.slice(0, pair.indexOf("=")), plain(pair.slice(pair.indexOf("=") + 1))]));
-    const [path, abstract] = [pairs.get("path"), pairs.get("abstract")];
-    return transport !== "unix" ? [] : path !== undefined ? [path] : abstract !== undefined ? [`@${abstract}`] : [];
+    const [, keys] = /^unix:(.*)$/.exec(one.trim()) ?? [];
+    return (keys ?? "").split(",").filter((pair) => pair.startsWith("path=")).map((pair) => plain(pair.slice("path=".length)));
   });
 }
 
 /** Values of an address are escaped as in URLs. */
 const plain = (value: string): string => value.replace(/(?:%[0-9a-f]{2})+/gi, (escaped) =>
   new TextDecoder().decode(Uint8Array.from(escaped.slice(1).split("%").map((byte) => Number.parseInt(byte, 16)))));
-
-/** struct sockaddr_un (unix(7)): the family, then a path with a zero behind it, or a zero with a name behind it. */
-function socketAddress(place: string): Uint8Array {
-  const bytes = new TextEncoder().encode(place.startsWith("@") ? `\0${place.slice(1)}` : `${place}\0`);
-  if (bytes.length > 108) throw new RangeError(`Cannot connect to "${place}": the name is too long (up to 107 bytes are wanted)`);
-  return Uint8Array.from([...encode(u16, AF.UNIX), ...bytes]);
-}

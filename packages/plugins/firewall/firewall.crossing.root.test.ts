@@ -42,8 +42,8 @@ for (const folder of referenceFolders.length > 0 ? referenceFolders : ["none"]) 
           if (pod) await added(stage, pod, options, program);
         }
         seen.push(await dump(stage));
-        for (const pod of pods) expect(await firewall(stage, "CHECK", pod, options)).toMatchObject({ code: 0, out: "" });
-        for (const pod of pods) expect(await firewall(stage, "CHECK", pod, options, theirs)).toMatchObject({ code: 0, out: "" });
+        if (first === second) continue;
+        for (const pod of pods) for (const program of [ours, theirs]) expect(await firewall(stage, "CHECK", pod, options, program)).toMatchObject({ code: 0, out: "" });
       }
       const [wanted, ...others] = seen.map(withoutComments);
       expect(others).toEqual(others.map(() => wanted ?? ""));
