@@ -4,8 +4,8 @@
  */
 import { expect, test } from "bun:test";
 import { find } from "@vethwork/cni";
+import type { Daemon } from "../../../tests/conformance/node/daemon.ts";
 import { skipped } from "../../../tests/conformance/node/needs.ts";
-import { until } from "../../../tests/conformance/node/until.ts";
 import { cable, expectReach, firewall, firewalldLacks, openWorld, rulesOf, sourcesIn, startFirewalld, world, type Cabled } from "../testing/firewalls.ts";
 import { referenceFolders, referenceLacks } from "../testing/reference.ts";
 import { binFolder, faultyBinFolder, onStage, stageLacks, type Stage } from "../testing/stage.ts";
@@ -13,11 +13,10 @@ import { binFolder, faultyBinFolder, onStage, stageLacks, type Stage } from "../
 const quiet = { code: 0, out: "", err: "" };
 const lacks = stageLacks || firewalldLacks;
 
-function firewalldTest(title: string, act: (stage: Stage) => Promise<void>, alsoLacks = ""): void {
+function firewalldTest(title: string, act: (stage: Stage, daemon: Daemon) => Promise<void>, alsoLacks = ""): void {
   test.skipIf((lacks || alsoLacks) !== "")(skipped(title, lacks || alsoLacks), () => onStage(async (stage) => {
     await openWorld(stage);
-    await startFirewalld(stage);
-    await act(stage);
+    await act(stage, await startFirewalld(stage));
   }), 120_000);
 }
 
@@ -65,12 +64,11 @@ firewalldTest("a reload drops the pods: CHECK says so, another ADD helps, and DE
   expect(await leftovers(stage)).toEqual([]);
 });
 
-firewalldTest("without firewalld nothing of it is left, and the next pod gets nftables' rules", async (stage) => {
+firewalldTest("without firewalld nothing of it is left, and the next pod gets nftables' rules", async (stage, daemon) => {
   const [pod, next] = [await cable(stage, "a1"), await cable(stage, "a2")];
   await added(stage, pod);
   expect(await firewall(stage, "STATUS", pod, { cniVersion: "1.1.0", backend: "firewalld" })).toMatchObject(quiet);
-  await stage.node.run(["sh", "-c", "kill $(cat /proc/[0-9]*/stat | awk '$2 == \"(firewalld)\" { print $1 }')"]);
-  await until(async () => (await stage.node.exec(["firewall-cmd", "--state"])).code !== 0);
+  await daemon.kill();
   expect((await firewall(stage, "STATUS", pod, { cniVersion: "1.1.0", backend: "firewalld" })).result).toMatchObject({ code: 50, msg: "firewalld does not run" });
   expect((await firewall(stage, "CHECK", pod)).result).toMatchObject({ msg: 'container "a1" is not as it was added: firewalld does not run any more' });
   expect(await firewall(stage, "DEL", pod)).toMatchObject(quiet);

@@ -10,6 +10,7 @@
 import { expect } from "bun:test";
 import { find, isObject, type JsonObject } from "@vethwork/cni";
 import { openBus } from "@vethwork/linux";
+import { startDaemon, type Daemon } from "../../../tests/conformance/node/daemon.ts";
 import { address } from "../../../tests/conformance/node/node.ts";
 import { until } from "../../../tests/conformance/node/until.ts";
 import { missing } from "../../../tests/conformance/node/needs.ts";
@@ -96,16 +97,15 @@ const POLICY = '<policy context="default"><allow user="*"/><allow own="*"/><allo
  * Starts the node's own system bus and firewalld on it, as the package has it configured. They end with the node. The bus
  * listens where everybody in the node looks for it, and where it can be reached from outside.
  */
-export async function startFirewalld({ node }: Stage): Promise<void> {
-  const places = ["/run/dbus/system_bus_socket", `${node.dir}/bus`].map((path) => `<listen>unix:path=${path}</listen>`).join("");
-  const bus = `<busconfig><type>system</type>${places}<auth>EXTERNAL</auth>${POLICY}</busconfig>`;
-  await Bun.write(`${node.dir}/bus.conf`, bus);
-  await node.run(["sh", "-c", `cp -r /etc/firewalld ${node.dir}/firewalld; mkdir -p /run/dbus
-    dbus-daemon --config-file=${node.dir}/bus.conf --nofork --nopidfile >${node.dir}/bus.log 2>&1 &`]);
-  await until(async () => (await node.exec(["test", "-S", "/run/dbus/system_bus_socket"])).code === 0);
-  await node.run(["sh", "-c", `firewalld --nofork --nopid --system-config ${node.dir}/firewalld --log-target console >${node.dir}/firewalld.log 2>&1 &`]);
-  const runs = await until(async () => (await node.exec(["firewall-cmd", "--state"])).code === 0);
-  expect({ runs, log: runs ? "" : await node.run(["cat", `${node.dir}/bus.log`, `${node.dir}/firewalld.log`]) }).toEqual({ runs: true, log: "" });
+export async function startFirewalld({ node }: Stage): Promise<Daemon> {
+  const socket = "/run/dbus/system_bus_socket";
+  const places = [socket, `${node.dir}/bus`].map((path) => `<listen>unix:path=${path}</listen>`).join("");
+  await Bun.write(`${node.dir}/bus.conf`, `<busconfig><type>system</type>${places}<auth>EXTERNAL</auth>${POLICY}</busconfig>`);
+  await node.run(["sh", "-c", `cp -r /etc/firewalld ${node.dir}/firewalld; mkdir -p /run/dbus`]);
+  const answers = (...argv: string[]) => async (): Promise<boolean> => (await node.exec(argv)).code === 0;
+  await startDaemon(node, { name: "dbus-daemon", argv: ["dbus-daemon", `--config-file=${node.dir}/bus.conf`, "--nofork", "--nopidfile"], answers: answers("test", "-S", socket) });
+  const argv = ["firewalld", "--nofork", "--nopid", "--system-config", `${node.dir}/firewalld`, "--log-target", "console"];
+  return await startDaemon(node, { name: "firewalld", argv, answers: answers("firewall-cmd", "--state") });
 }
 
 /** The sources of a zone of firewalld's, as it tells them itself. */
