@@ -51,7 +51,9 @@ export function parseMac(text: string): Uint8Array | undefined {
 
 /** A hardware address as Go and the kernel's tools print it: lower case, colons. */
 export function formatMac(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+  let text = "";
+  for (const byte of bytes) text += (text && ":") + byte.toString(16).padStart(2, "0");
+  return text;
 }
 
 function parseIp4(text: string): Uint8Array | undefined {
@@ -59,8 +61,9 @@ function parseIp4(text: string): Uint8Array | undefined {
   if (octets.length !== 4) return undefined;
   const bytes = new Uint8Array(4);
   for (const [at, octet] of octets.entries()) {
-    if (!/^(?:0|[1-9]\d{0,2})$/.test(octet) || Number(octet) > 255) return undefined;
-    bytes[at] = Number(octet);
+    const value = Number(octet);
+    if (String(value) !== octet || !(value >= 0 && value <= 255)) return undefined; // no sign, no zeros in front, no other way to write it
+    bytes[at] = value;
   }
   return bytes;
 }

@@ -63,7 +63,7 @@ export function readVariables(env: Environment): Variables {
     cniArgs: env["CNI_ARGS"] ?? "",
     path: splitPath(env["CNI_PATH"] ?? ""),
   };
-  return { command, args, netnsOverride: /^(?:1|true)$/i.test(env["CNI_NETNS_OVERRIDE"] ?? "") };
+  return { command, args, netnsOverride: ["1", "true"].includes((env["CNI_NETNS_OVERRIDE"] ?? "").toLowerCase()) };
 }
 
 /** CNI_PATH as folders. "" is none; an empty element is the working directory. Windows separates with ";". */

@@ -38,10 +38,9 @@ export function kindOf(value: unknown): string {
 
 /** Finds a key as Go does: any case, the last one that is not null; undefined when there is none. */
 export function find(object: JsonObject, key: string): unknown {
-  const folded = fold(key);
   let found: unknown;
   for (const name of Object.keys(object)) {
-    if (name !== key && (name.length !== key.length || fold(name) !== folded)) continue;
+    if (name !== key && (name.length !== key.length || fold(name) !== fold(key))) continue;
     const value = object[name];
     if (value !== null) found = value;
   }
@@ -50,7 +49,7 @@ export function find(object: JsonObject, key: string): unknown {
 
 /** Two keys that fold to the same text are the same key to Go (which folds a few letters beyond ASCII, like the long s, as well). */
 export function fold(key: string): string {
-  return /^[\0-\x7f]*$/.test(key) ? key.toLowerCase() : key.toUpperCase().toLowerCase();
+  return key.toUpperCase().toLowerCase();
 }
 
 /** Writes JSON in the order that the object has, as Go's encoder writes a struct. `indent`: spaces a level. */
@@ -68,24 +67,26 @@ function sorted(value: unknown, indent: number, newline: string): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const deeper = newline + " ".repeat(indent);
   const [open, close] = Array.isArray(value) ? "[]" : "{}";
-  const items = Array.isArray(value)
-    ? value.map((item) => sorted(item, indent, deeper))
-    : Object.entries(value)
-      .filter(([, item]) => item !== undefined)
-      .sort(([a], [b]) => compareBytes(a, b))
-      .map(([key, item]) => `${JSON.stringify(key)}:${indent ? " " : ""}${sorted(item, indent, deeper)}`);
+  const items: string[] = [];
+  if (Array.isArray(value)) {
+    for (const item of value) items.push(sorted(item, indent, deeper));
+  } else {
+    for (const [key, item] of Object.entries(value).sort(byKey)) {
+      if (item !== undefined) items.push(`${JSON.stringify(key)}:${indent ? " " : ""}${sorted(item, indent, deeper)}`);
+    }
+  }
   if (items.length === 0) return `${open}${close}`;
   return indent ? `${open}${deeper}${items.join(`,${deeper}`)}${newline}${close}` : `${open}${items.join(",")}${close}`;
 }
 
-/** Order of two keys by their UTF-8 bytes, which for well-formed text is the order of code points. */
-function compareBytes(a: string, b: string): number {
-  if (/^[\0-\x7f]*$/.test(a + b)) return a < b ? -1 : Number(a > b);
-  const left = Array.from(a, (letter) => letter.codePointAt(0) ?? 0);
-  const right = Array.from(b, (letter) => letter.codePointAt(0) ?? 0);
-  const at = left.findIndex((point, index) => point !== right[index]);
-  return at < 0 ? left.length - right.length : (left[at] ?? 0) - (right[at] ?? -1);
+/** Order of two keys by their UTF-8 bytes. It is that of their UTF-16 units but for the letters that take two of these, which come last. */
+function byKey([a]: [string, unknown], [b]: [string, unknown]): number {
+  let at = 0;
+  while (at < a.length && a[at] === b[at]) at++;
+  return rank(a.charCodeAt(at)) - rank(b.charCodeAt(at));
 }
+
+const rank = (unit: number): number => (Number.isNaN(unit) ? -1 : unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit);
 
 /** These occur only inside strings, so replacing them in the whole text is safe. */
 function escaped(json: string): string {

@@ -15,7 +15,10 @@ export interface ParseMode {
   onInvalid?: (error: CniError) => void;
 }
 
-/** A reader of one kind of value. */
+/**
+ * A reader of one kind of value. What people ask for, `describe` and `schema`, is made when it is asked for: a table is declared at
+ * every start of a plugin, and read by people now and then.
+ */
 export interface Parser<T> {
   /** What is wanted, to follow "is wanted": "an integer from 0 to 65535". */
   readonly describe: string;
@@ -99,20 +102,23 @@ export const raw: Parser<unknown> = { describe: "any value", schema: {}, zero: u
 
 /** One of a few words, exactly as written here. */
 export function oneOf<const T extends string>(...words: readonly [T, ...T[]]): Parser<T> {
-  const describe = `one of ${words.map((word) => JSON.stringify(word)).join(", ")}`;
   return {
-    describe, schema: { enum: words },
-    parse: (value, where) => words.find((word) => word === value) ?? refuse(where, value, describe),
+    get describe() { return `one of ${words.map((word) => JSON.stringify(word)).join(", ")}`; },
+    schema: { enum: words },
+    parse(value, where) {
+      return words.find((word) => word === value) ?? refuse(where, value, this.describe);
+    },
   };
 }
 
 /** A list of one kind of value. */
 export function list<T>(item: Parser<T>): Parser<T[]> {
-  const describe = `a list, each item ${item.describe}`;
   return {
-    describe, schema: { type: "array", items: item.schema }, zero: [],
+    get describe() { return `a list, each item ${item.describe}`; },
+    get schema() { return { type: "array", items: item.schema }; },
+    zero: [],
     parse(value, where, mode) {
-      if (!Array.isArray(value)) return refuse(where, value, describe);
+      if (!Array.isArray(value)) return refuse(where, value, this.describe);
       return value.map((one, at) => item.parse(one, `${where}[${at}]`, mode));
     },
   };
@@ -120,21 +126,23 @@ export function list<T>(item: Parser<T>): Parser<T[]> {
 
 /** A map with keys of the user's choice (their case is kept) and one kind of value. */
 export function record<T>(item: Parser<T>): Parser<Record<string, T>> {
-  const describe = Object.is(item, raw) ? "an object" : `an object, each value ${item.describe}`;
   return {
-    describe, schema: { type: "object", additionalProperties: item.schema }, zero: {},
+    get describe() { return Object.is(item, raw) ? "an object" : `an object, each value ${item.describe}`; },
+    get schema() { return { type: "object", additionalProperties: item.schema }; },
+    zero: {},
     parse(value, where, mode) {
-      if (!isObject(value)) return refuse(where, value, describe);
+      if (!isObject(value)) return refuse(where, value, this.describe);
       return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, item.parse(one, `${where}.${key}`, mode)]));
     },
   };
 }
 
 function integerWithin({ min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER }: Range): Parser<number> {
-  const bounded = [min > Number.MIN_SAFE_INTEGER && { minimum: min }, max < Number.MAX_SAFE_INTEGER && { maximum: max }];
   const describe = wordsFor(min, max);
+  const lower = min > Number.MIN_SAFE_INTEGER && { minimum: min };
+  const upper = max < Number.MAX_SAFE_INTEGER && { maximum: max };
   return {
-    describe, schema: Object.assign({ type: "integer" }, ...bounded.map((bound) => bound || {})), zero: Math.max(0, min),
+    describe, schema: { type: "integer", ...lower, ...upper }, zero: Math.max(0, min),
     parse(value, where) {
       const whole = typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max;
       return whole ? value : refuse(where, value, describe);

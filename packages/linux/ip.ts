@@ -44,12 +44,13 @@ export function parseIp(text: string): Ip {
 
 /** Reads an address with a prefix length. */
 export function parseCidr(text: string): Cidr {
-  const [, address = "", digits = ""] = /^([^/]*)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];
+  const [address = "", digits = "", ...more] = text.split("/");
   const bytes = address.includes(":") ? bytesOf6(address) : bytesOf4(address);
-  if (!bytes || digits === "" || Number(digits) > bytes.length * 8) {
+  const prefix = bytes && decimalIn(digits, bytes.length * 8);
+  if (!bytes || prefix === undefined || more.length > 0) {
     throw new RangeError(`Cannot read "${text}" (a prefix is wanted, such as 10.1.0.0/24 or fd00::/64)`);
   }
-  return cidrOf(ipFrom(bytes), Number(digits));
+  return cidrOf(ipFrom(bytes), prefix);
 }
 
 export function cidrOf(ip: Ip, prefix: number = bitsOf(ip.family)): Cidr {
@@ -80,7 +81,9 @@ export const sameCidr = (a: Cidr, b: Cidr): boolean => a.prefix === b.prefix && 
 
 /** The address as a number, so that addresses can be counted. */
 export function numberOf(ip: Ip): bigint {
-  return ip.bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  let number = 0n;
+  for (const byte of ip.bytes) number = (number << 8n) | BigInt(byte);
+  return number;
 }
 
 /** The address that many further on, or back; RangeError at the end of the address space. */
@@ -94,18 +97,31 @@ export function plus(ip: Ip, distance: bigint): Ip {
 }
 
 function masked(ip: Ip, prefix: number, fill: number): Ip {
-  const byteAt = (byte: number, index: number): number => {
+  const bytes = new Uint8Array(ip.bytes.length);
+  for (const [index, byte] of ip.bytes.entries()) {
     const kept = Math.min(8, Math.max(0, prefix - index * 8)); // how many of this byte's bits are the network's
     const mask = (0xff00 >> kept) & 0xff;
-    return (byte & mask) | (fill & ~mask & 0xff);
-  };
-  return ipFrom(ip.bytes.map(byteAt));
+    bytes[index] = (byte & mask) | (fill & ~mask & 0xff);
+  }
+  return ipFrom(bytes);
 }
 
 function bytesOf4(text: string): Uint8Array | undefined {
   const parts = text.split(".");
-  const good = parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
-  return good ? Uint8Array.from(parts, Number) : undefined;
+  if (parts.length !== 4) return undefined;
+  const bytes = new Uint8Array(4);
+  for (const [index, part] of parts.entries()) {
+    const value = decimalIn(part, 255);
+    if (value === undefined) return undefined;
+    bytes[index] = value;
+  }
+  return bytes;
+}
+
+/** The number that a text is, if it is written in the one way: no sign, no zeros in front. */
+function decimalIn(text: string, highest: number): number | undefined {
+  const value = Number(text);
+  return String(value) === text && value >= 0 && value <= highest ? value : undefined;
 }
 
 function bytesOf6(text: string): Uint8Array | undefined {

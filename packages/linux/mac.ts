@@ -7,7 +7,13 @@ export interface Mac {
 }
 
 export function macFrom(bytes: Uint8Array): Mac {
-  return { bytes, toString: () => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":") };
+  return { bytes, toString: () => textOf(bytes) };
+}
+
+function textOf(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += (text && ":") + byte.toString(16).padStart(2, "0");
+  return text;
 }
 
 /** Reads a MAC address; RangeError where it is none. */

@@ -14,8 +14,8 @@ const fields = object({
 
 /** The routes to be copied into the result. */
 export const routes: Parser<Route[]> = {
-  describe: list(fields).describe,
-  schema: list(fields).schema,
+  get describe() { return list(fields).describe; },
+  get schema() { return list(fields).schema; },
   zero: [],
   // On DEL a destination that does not read is "", and its route goes nowhere.
   parse: (value, where, mode) => list(fields).parse(value, where, mode).filter(({ dst }) => dst !== "").map(({ dst, gw, mtu, advmss, priority, table, scope }) => ({
@@ -39,7 +39,7 @@ const servers = object({
 /** Name servers; undefined where the section says nothing. */
 export const dns: Parser<Dns | undefined> = {
   describe: servers.describe,
-  schema: servers.schema,
+  get schema() { return servers.schema; },
   parse: (value, where, mode) => {
     const { nameservers, domain, search, options } = servers.parse(value, where, mode);
     const said: Dns = {
