@@ -10,7 +10,7 @@
  * README, the JSON schema, and what the command explains. Keys that no table names are ignored: they may be another's.
  */
 import { CniError, ErrorCode } from "./errors.ts";
-import { fold, isObject, type JsonObject } from "./json.ts";
+import { find, isObject, type JsonObject } from "./json.ts";
 import { invalidOption, raw, record, string, stringList, type ParseMode, type Parser } from "./parsers.ts";
 import type { Dns } from "./result.ts";
 
@@ -139,28 +139,12 @@ interface Reading extends ParseMode {
 // The one place where the compiler takes our word: that the values read by a table's readers have the types the table infers.
 function readTable<T>(table: ConfigTable, source: JsonObject, reading: Reading): T;
 function readTable(table: ConfigTable, source: JsonObject, reading: Reading): JsonObject {
-  const found = matched(table.options, source);
   const out: JsonObject = {};
   for (const [name, option] of Object.entries(table.options)) {
-    const value = readOption(option, found.get(name), { ...reading, prefix: reading.prefix + name });
+    const value = readOption(option, find(source, name), { ...reading, prefix: reading.prefix + name });
     if (value !== undefined || option !== known?.[name]) out[name] = value; // a well-known section that is absent stays absent
   }
   return out;
-}
-
-/** The last value that is not null of every option, whatever the case of its key. */
-function matched(options: Options, source: JsonObject): Map<string, unknown> {
-  const found = new Map<string, unknown>();
-  let names: Map<string, string> | undefined;
-  for (const [key, value] of Object.entries(source)) {
-    let name: string | undefined = key;
-    if (!Object.hasOwn(options, key)) {
-      names ??= new Map(Object.keys(options).map((one) => [fold(one), one]));
-      name = names.get(fold(key));
-    }
-    if (name !== undefined && value !== null && value !== undefined) found.set(name, value);
-  }
-  return found;
 }
 
 function readOption([parser, fallback]: Option, value: unknown, { prefix: where, onInvalid }: Reading): unknown {

@@ -88,20 +88,10 @@ export const processExecSync: SyncExec = ({ path, env, stdin, timeoutMs = 0 }) =
 };
 
 /**
- * Calls the plugins that `resolve` knows by the path of their file, and hands the others on. `version` is told as the plugins' own.
- * What a plugin writes to its own process's streams stays there; warnings of the frame come back as stderr.
+ * Calls the plugins that `resolve` knows by the path of their file, and hands the others on. What a plugin writes to its own
+ * process's streams stays there; warnings of the frame come back as stderr. A plugin in this process cannot be stopped half-way:
+ * signal and time limit count for the others.
  */
-export function inProcessSyncExec(resolve: (pluginPath: string) => Plugin | undefined, fallback: SyncExec = processExecSync): SyncExec {
-  return (request) => {
-    const plugin = resolve(request.path);
-    if (!plugin) return fallback(request);
-    // Whose namespace CNI_NETNS is was asked by the caller's own frame, before anything was touched.
-    const { exitCode, stdout, stderr } = respond(plugin, { env: request.env, stdin: () => request.stdin, isOwnNetns: () => false });
-    return { status: exitCode, stdout, stderr };
-  };
-}
-
-/** The same for a runtime. A plugin in this process cannot be stopped half-way: signal and time limit count for the others. */
 export function inProcessExec(resolve: (pluginPath: string) => Plugin | undefined, fallback: Exec = processExec): Exec {
   return async (request) => {
     const plugin = resolve(request.path);

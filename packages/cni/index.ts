@@ -13,7 +13,7 @@ export {
 export { checkContainerId, checkInterfaceName, checkNetworkName, splitPath, type Args, type Environment } from "./environment.ts";
 export { CniError, ErrorCode, messageOf, oneLine, toCniError, type ErrorObject } from "./errors.ts";
 export {
-  findInPath, inProcessExec, inProcessSyncExec, processExec, processExecSync, tracedExec,
+  findInPath, inProcessExec, processExec, processExecSync, tracedExec,
   type Exec, type ExecOutcome, type ExecRequest, type ExecTrace, type SyncExec,
 } from "./exec.ts";
 export {

@@ -4,15 +4,17 @@
  *     bridge ADD ──► host-local ADD ──► an address      same variables, the whole configuration, another program
  *
  * An IPAM plugin is the usual delegate: `bridge` makes the link and asks the plugin named in its `ipam` section for an address. The
- * functions here are for such plugins; they wait for the answer, as plugins do everything in order.
+ * functions here are for such plugins; they wait for the answer, as plugins do everything in order. A delegate that is the caller's
+ * own program may be called without starting it again: it sees the same variables and the same configuration either way.
  */
 import { findInPath, processExecSync, type ExecOutcome, type ExecRequest, type SyncExec } from "./exec.ts";
 import type { Args, Environment } from "./environment.ts";
 import { CniError, ErrorCode, messageOf, oneLine } from "./errors.ts";
-import { encodeSorted, find, isObject, kindOf, parseJson, type JsonObject } from "./json.ts";
+import { encode, find, isObject, kindOf, parseJson, type JsonObject } from "./json.ts";
 import { parseVersionInfo, unknownVersionVerb } from "./plugininfo.ts";
 import type { Result } from "./result.ts";
-import { parseResult } from "./results.ts";
+import { parseResult, versionOfResult } from "./results.ts";
+import { callPlugin, type Plugin } from "./skel.ts";
 import { currentVersion } from "./version.ts";
 
 /** The verbs, as CNI_COMMAND has them. */
@@ -31,11 +33,13 @@ export interface Delegation {
   exec?: SyncExec;
   /** Finds the delegate's file, by default as findInPath does; a program with cheaper calls at hand than `node:fs` brings its own. */
   find?: (type: string, path: readonly string[]) => string;
+  /** The plugin behind a file, where the file is this very program: it is then called in this process. */
+  own?: (path: string) => Plugin | undefined;
 }
 
 /** Has another plugin add, with the caller's whole configuration, and gives its result. Throws the delegate's error as a CniError. */
 export function delegateAdd(call: Delegation): Result {
-  return readResult(delegate("ADD", call), configVersion(call.context.raw));
+  return resultFrom(delegate("ADD", call), configVersion(call.context.raw));
 }
 
 export function delegateCheck(call: Delegation): void {
@@ -94,15 +98,20 @@ export function failureOf({ status, stdout, stderr }: ExecOutcome): CniError | u
 
 /** Reads what ADD printed. A result without a version is in the configuration's, here given. Throws CniError 6. */
 export function readResult(stdout: string, version: string): Result {
-  let json: unknown;
+  return resultFrom(jsonIn(stdout), version);
+}
+
+function jsonIn(stdout: string): unknown {
   try {
-    json = parseJson(stdout) ?? {};
+    return parseJson(stdout) ?? {};
   } catch (error) {
     throw unreadable(oneLine(messageOf(error)));
   }
+}
+
+function resultFrom(json: unknown, version: string): Result {
   if (!isObject(json)) throw unreadable(`it is ${kindOf(json)} (an object is wanted)`);
-  const own = find(json, "cniVersion");
-  return parseResult(json, typeof own === "string" && own !== "" ? own : version);
+  return parseResult(json, versionOfResult(json) || version);
 }
 
 /** The request that asks a plugin which versions it speaks; nothing in it is looked at but the verb. */
@@ -119,13 +128,21 @@ export function readVersions(outcome: ExecOutcome): string[] {
   throw failure;
 }
 
-function delegate(command: Verb, { type, context: { args, raw }, exec = processExecSync, find: findFile = findInPath }: Delegation): string {
+/** Gives ADD's result as JSON, and of the other verbs nothing. */
+function delegate(command: Verb, { type, context: { args, raw }, exec = processExecSync, find: findFile = findInPath, own }: Delegation): unknown {
   const path = findFile(type, args.path);
-  const outcome = exec({ path, env: pluginEnvironment(process.env, command, args), stdin: encodeSorted(raw) });
+  const plugin = own?.(path);
+  if (plugin) {
+    const log: string[] = [];
+    const result = callPlugin(plugin, { env: pluginEnvironment({}, command, args), raw }, log);
+    for (const line of log) process.stderr.write(`${line}\n`);
+    return result;
+  }
+  const outcome = exec({ path, env: pluginEnvironment(process.env, command, args), stdin: encode(raw) });
   const failure = failureOf(outcome);
   if (failure) throw failure;
   if (outcome.stderr !== "") process.stderr.write(outcome.stderr);
-  return outcome.stdout;
+  return command === "ADD" ? jsonIn(outcome.stdout) : undefined;
 }
 
 function configVersion(raw: JsonObject): string {

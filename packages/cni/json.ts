@@ -42,13 +42,13 @@ export function find(object: JsonObject, key: string): unknown {
   for (const name of Object.keys(object)) {
     if (name !== key && (name.length !== key.length || fold(name) !== fold(key))) continue;
     const value = object[name];
-    if (value !== null) found = value;
+    if (value !== null && value !== undefined) found = value;
   }
   return found;
 }
 
 /** Two keys that fold to the same text are the same key to Go (which folds a few letters beyond ASCII, like the long s, as well). */
-export function fold(key: string): string {
+function fold(key: string): string {
   return key.toUpperCase().toLowerCase();
 }
 

@@ -53,8 +53,12 @@ export function formatResult(result: Result, version: string): JsonObject {
 
 /** The text of a result, byte for byte as Go's library prints it: four spaces, no final line end. Throws as formatResult. */
 export function printResult(result: Result, version: string): string {
-  const object = formatResult(result, version);
-  return formOf(version) === "third" ? encodeSorted(object, 4) : encode(object, 4);
+  return printObject(formatResult(result, version));
+}
+
+/** The text of what formatResult gave. */
+export function printObject(object: JsonObject): string {
+  return formOf(versionOfResult(object)) === "third" ? encodeSorted(object, 4) : encode(object, 4);
 }
 
 /** A result's JSON in another version. Throws as parseResult and formatResult. */

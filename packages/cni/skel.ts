@@ -15,7 +15,7 @@ import { CniError, ErrorCode, messageOf, oneLine, toCniError } from "./errors.ts
 import { encode, find, isObject, kindOf, parseJson, textOf, type JsonObject } from "./json.ts";
 import { isOwnNetns } from "./netns.ts";
 import type { Result } from "./result.ts";
-import { parseResult, printResult } from "./results.ts";
+import { formatResult, parseResult, printObject } from "./results.ts";
 import { createUndo, type Undo } from "./undo.ts";
 import { allVersions, atLeast, currentVersion, parseVersion } from "./version.ts";
 
@@ -112,24 +112,58 @@ function serve(plugin: Plugin, request: PluginRequest, log: string[]): string {
   if (variables.command === "VERSION") {
     return `${encode({ cniVersion: currentVersion, supportedVersions: plugin.versions })}\n`;
   }
-  const raw = readNetwork(request.stdin);
+  const raw = networkIn(parsed(read(request.stdin)) ?? {});
+  const result = perform(plugin, { variables, raw, log, isOwnNetns: request.isOwnNetns ?? isOwnNetns });
+  return result ? printObject(result) : "";
+}
+
+/** A call of a plugin of this very program by another one. */
+export interface PluginCall {
+  /** The variables, all of them. */
+  env: Environment;
+  /** The whole configuration. */
+  raw: JsonObject;
+}
+
+/**
+ * Does what a process of its own would do, without the process and without text between the two: the same checks, the same options,
+ * the same undoing. Gives ADD's result as the object that would be printed. Throws CniError; warnings go to `log`.
+ */
+export function callPlugin(plugin: Plugin, { env, raw }: PluginCall, log: string[]): JsonObject | undefined {
+  try {
+    const copy: unknown = JSON.parse(JSON.stringify(raw)); // each its own, as with processes
+    // Whose namespace CNI_NETNS is was asked by the caller's own frame, before anything was touched.
+    return perform(plugin, { variables: readVariables(env), raw: networkIn(copy), log, isOwnNetns: () => false });
+  } catch (error) {
+    const { code, msg, details } = toCniError(error).toJSON();
+    throw new CniError(code, msg, details === undefined ? {} : { details });
+  }
+}
+
+interface Performance extends Required<Pick<PluginRequest, "isOwnNetns">> {
+  variables: Variables;
+  raw: JsonObject;
+  log: string[];
+}
+
+/** From a configuration that reads to the plugin's code; gives ADD's result in the configuration's version. */
+function perform(plugin: Plugin, { variables, raw, log, isOwnNetns: isOwn }: Performance): JsonObject | undefined {
   const { command } = variables;
   if (command !== "ADD" && command !== "DEL" && command !== "CHECK" && command !== "GC" && command !== "STATUS") {
     throw new CniError(ErrorCode.INVALID_ENVIRONMENT, `unknown CNI_COMMAND: ${oneLine(command)}`);
   }
   const version = gate(plugin, command, raw);
-  if (command === "ADD" || command === "DEL") refuseOwnNetns(variables, request.isOwnNetns ?? isOwnNetns);
+  if (command === "ADD" || command === "DEL") refuseOwnNetns(variables, isOwn);
   const context = contextFor(plugin, { command, raw, version, args: variables.args, log });
   if (command === "ADD") return addOrUndo(plugin, context, version, log);
   if (command === "DEL") plugin.del(context);
   if (command === "CHECK") plugin.check?.(context);
   if (command === "GC") plugin.gc?.(context);
   if (command === "STATUS") plugin.status?.(context);
-  return "";
+  return undefined;
 }
 
-function readNetwork(stdin: () => Uint8Array | string): JsonObject {
-  const raw = parsed(read(stdin)) ?? {};
+function networkIn(raw: unknown): JsonObject {
   if (!isObject(raw)) throw undecodable(`${kindOf(raw)} (an object is wanted)`);
   const name = find(raw, "name") ?? "";
   if (typeof name !== "string") throw undecodable(`name is ${kindOf(name)} (a string is wanted)`);
@@ -247,11 +281,11 @@ function readValid(raw: JsonObject): Attachment[] | undefined {
 }
 
 /** Nothing stays behind a failed ADD, and a result that the network's version cannot express is a failure, too. */
-function addOrUndo(plugin: Plugin, context: ReturnType<typeof contextFor>, version: string, log: string[]): string {
+function addOrUndo(plugin: Plugin, context: ReturnType<typeof contextFor>, version: string, log: string[]): JsonObject {
   try {
-    const stdout = printResult(plugin.add(context), version);
+    const result = formatResult(plugin.add(context), version);
     context.undo.forget();
-    return stdout;
+    return result;
   } catch (error) {
     for (const failure of context.undo.run()) log.push(`${plugin.type}: cannot undo a step of the failed ADD: ${oneLine(messageOf(failure))}`);
     throw error;

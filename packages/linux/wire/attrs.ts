@@ -39,17 +39,21 @@ export interface RawAttribute {
 export function attributesOf(name: string, raw: Uint8Array): RawAttribute[] {
   const view = viewOf(raw);
   const found: RawAttribute[] = [];
-  for (let offset = 0; offset + HEADER <= raw.length; ) {
-    const length = u16.get(view, offset);
-    const type = u16.get(view, offset + 2) & NLA_TYPE_MASK;
-    if (length < HEADER || offset + length > raw.length) {
-      const facts = `attribute ${type} claims ${length} bytes at offset ${offset}`;
-      throw new RangeError(`Cannot decode ${name}: ${facts} (4 to ${raw.length - offset} are wanted)`);
-    }
-    found.push({ type, body: raw.subarray(offset + HEADER, offset + length), offset });
-    offset += align(length);
+  for (let offset = 0, length = 0; offset + HEADER <= raw.length; offset += align(length)) {
+    length = lengthAt(name, view, offset);
+    found.push({ type: typeAt(view, offset), body: raw.subarray(offset + HEADER, offset + length), offset });
   }
   return found;
+}
+
+const typeAt = (view: DataView, offset: number): number => u16.get(view, offset + 2) & NLA_TYPE_MASK;
+
+/** The length that the attribute at `offset` has, with its header. */
+function lengthAt(name: string, view: DataView, offset: number): number {
+  const length = u16.get(view, offset);
+  if (length >= HEADER && offset + length <= view.byteLength) return length;
+  const facts = `attribute ${typeAt(view, offset)} claims ${length} bytes at offset ${offset}`;
+  throw new RangeError(`Cannot decode ${name}: ${facts} (4 to ${view.byteLength - offset} are wanted)`);
 }
 
 /** Writes one attribute: header, payload, padding. */
@@ -65,27 +69,27 @@ export function writeAttribute<T>(writer: Writer, type: number, codec: Codec<T>,
 /** Declares an attribute set: `attrs("IFLA", { MTU: [4, u32] })` is IFLA_MTU, number 4, a u32. */
 export function attrs<const T extends Table>(name: string, table: T): AttrSet<T> {
   const entries = table as unknown as AnyTable;
-  let byType: Map<number, { key: string; codec: Codec<unknown> }> | undefined; // most sets are never read in a process's life
+  let keys: string[] | undefined; // by type; most sets are never read in a process's life
   const read = (raw: Uint8Array): Attrs<T> => {
+    keys ??= keysByType(entries);
     const out: Record<string, unknown> = {};
-    let unknown: Map<number, Uint8Array> | undefined;
-    let inside = "";
-    byType ??= new Map(Object.entries(entries).map(([key, [type, codec]]) => [type, { key, codec }]));
+    const view = viewOf(raw);
+    let hasUnknown = false;
+    let key: string | undefined;
     try {
-      for (const { type, body } of attributesOf(name, raw)) {
-        const known = byType.get(type);
-        if (known) {
-          inside = known.key;
-          out[known.key] = decode(known.codec, body);
-          inside = "";
-        } else {
-          (unknown ??= new Map()).set(type, body.slice());
-        }
+      for (let offset = 0, length = 0; offset + HEADER <= raw.length; offset += align(length)) {
+        key = undefined;
+        length = lengthAt(name, view, offset);
+        key = keys[typeAt(view, offset)];
+        const codec = key === undefined ? undefined : entries[key]?.[1];
+        if (key === undefined || !codec) hasUnknown = true;
+        else if (codec.kind === "fixed" && length - HEADER >= codec.size) out[key] = codec.get(view, offset + HEADER);
+        else out[key] = decode(codec, raw.subarray(offset + HEADER, offset + length));
       }
     } catch (error) {
-      throw inside === "" ? error : named(`${name}_${inside}`, error);
+      throw key === undefined ? error : named(`${name}_${key}`, error);
     }
-    if (unknown) out["unknown"] = unknown;
+    if (hasUnknown) keepUnknown(out, name, entries, raw.slice());
     return out as Attrs<T>;
   };
   const writeAll = (writer: Writer, value: Attrs<T>): void => {
@@ -107,6 +111,24 @@ export function attrs<const T extends Table>(name: string, table: T): AttrSet<T>
     items.unknown?.forEach((body, type) => writeAttribute(writer, type, rawBytes, body));
   };
   return { kind: "blob", nested: true, name, table, read, write: writeAll };
+}
+
+function keysByType(entries: AnyTable): string[] {
+  const keys: string[] = [];
+  for (const key in entries) {
+    const entry = entries[key];
+    if (entry) keys[entry[0]] = key;
+  }
+  return keys;
+}
+
+/** The kernel tells three times as much as anybody here reads, so what no table names is taken apart when somebody looks. */
+function keepUnknown(out: object, name: string, entries: AnyTable, raw: Uint8Array): void {
+  const get = (): Map<number, Uint8Array> => {
+    const known = keysByType(entries);
+    return new Map(attributesOf(name, raw).filter(({ type }) => known[type] === undefined).map(({ type, body }) => [type, body]));
+  };
+  Object.defineProperty(out, "unknown", { enumerable: true, get });
 }
 
 const rawBytes: Blob<Uint8Array> = { kind: "blob", nested: false, read: (raw) => raw, write: (w, raw) => w.raw(raw) };

@@ -167,24 +167,27 @@ export interface Struct<F> extends Fixed<Partial<Shape<F>>> {
 
 /** A C struct: its fields in order, with pad() where C pads. A field left out is zero. */
 export function struct<const F extends Record<string, Scalar>>(fields: F): Struct<F> {
-  const entries = Object.entries(fields as Fields);
-  const size = entries.reduce((sum, [, codec]) => sum + codec.size, 0);
+  const codecs = fields as Fields;
+  let size = 0;
+  for (const name in codecs) size += codecs[name]?.size ?? 0;
   const get = (view: DataView, at: number) => {
     const out: Record<string, unknown> = {};
     let place = at;
-    for (const [name, codec] of entries) {
-      const value = codec.get(view, place);
+    for (const name in codecs) {
+      const codec = codecs[name];
+      const value = codec?.get(view, place);
       if (value !== undefined) out[name] = value;
-      place += codec.size;
+      place += codec?.size ?? 0;
     }
     return out as Partial<Shape<F>> & Shape<F>;
   };
   const put = (view: DataView, at: number, value: Partial<Shape<F>>): void => {
     const given = value as Record<string, unknown>;
     let place = at;
-    for (const [name, codec] of entries) {
-      if (given[name] !== undefined) codec.put(view, place, given[name]);
-      place += codec.size;
+    for (const name in codecs) {
+      const codec = codecs[name];
+      if (given[name] !== undefined) codec?.put(view, place, given[name]);
+      place += codec?.size ?? 0;
     }
   };
   const decode = (raw: Uint8Array): Shape<F> => {

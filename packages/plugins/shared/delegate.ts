@@ -5,15 +5,15 @@
  *     bridge  ──▶ CNI_PATH/host-local ─┴── this very program? ────┴─ no ───▶ run as a process, as any other program
  *
  * Whoever puts another program of that name first in CNI_PATH gets that one. Either way the delegate sees the same
- * variables and the same bytes on stdin, and what it answers is read in the same way; only a start is saved. A delegate
- * may have delegates: flannel's bridge asks its host-local, and all three are one process.
+ * variables and the same configuration, and what it answers is read in the same way; only a start is saved, and text
+ * between the two. A delegate may have delegates: flannel's bridge asks its host-local, and all three are one process.
  */
-import { findInPath, inProcessSyncExec, type DelegateContext, type Delegation, type Plugin } from "@vethwork/cni";
+import { findInPath, type DelegateContext, type Delegation, type Plugin } from "@vethwork/cni";
 import { isFile, isSameFile } from "@vethwork/linux";
 import { findPlugin } from "../registry.ts";
 
 /** A call of the plugin `type`; `context.raw` is the configuration that it gets. */
-export const delegationTo = (type: string, context: DelegateContext): Delegation => ({ type, context, exec, find: findDelegate });
+export const delegationTo = (type: string, context: DelegateContext): Delegation => ({ type, context, find: findDelegate, own: ownPlugin });
 
 /** The delegate's file; CniError 4 where there is none. Asks the kernel itself: loading Node's modules for it would take longer than the delegate does. */
 export function findDelegate(type: string, path: readonly string[]): string {
@@ -24,5 +24,3 @@ export function findDelegate(type: string, path: readonly string[]): string {
 /** The plugin that a file is, where the file is this very program under a plugin's name. */
 export const ownPlugin = (path: string): Plugin | undefined =>
   isSameFile(path, "/proc/self/exe") ? findPlugin(path.slice(path.lastIndexOf("/") + 1)) : undefined;
-
-const exec = inProcessSyncExec(ownPlugin);
