@@ -6,7 +6,7 @@
  */
 import { isErrno, unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
-import { closeFile, factsOf, flock, makeFolder, namesIn, openFile, readFile, rename, setFileTime, unlink, writeFile } from "./libc.ts";
+import { closeFile, factsOf, findFacts, findFile, flock, makeFolder, namesIn, openFile, readFile, rename, setFileTime, unlink, writeFile } from "./libc.ts";
 import { AT, O } from "./uapi/fs.ts";
 import { LOCK } from "./uapi/socket.ts";
 
@@ -16,12 +16,15 @@ const OWNER_ONLY = 0o600;
 /** A file's text; undefined where there is no such file. */
 export function findText(path: string): string | undefined {
   kernelCall(`read ${path}`);
-  return unless(ABSENT, () => readText(path));
+  const fd = findFile(path, O.RDONLY);
+  return fd === undefined ? undefined : textIn(fd);
 }
 
-/** A file's text, also of one that tells no size, as those of /proc do. */
-export function readText(path: string): string {
-  const fd = openFile(path, O.RDONLY);
+/** A file's text. */
+export const readText = (path: string): string => textIn(openFile(path, O.RDONLY));
+
+/** The text of a file that is open, also of one that tells no size, as those of /proc do; closes it. */
+function textIn(fd: number): string {
   try {
     return new TextDecoder().decode(readAll(fd));
   } finally {
@@ -107,7 +110,7 @@ export function deleteEmptyFolder(path: string): boolean {
  */
 export function ensureFolder(path: string, mode = 0o700): void {
   kernelCall(`mkdir ${path}`);
-  if (unless(ABSENT, () => factsOf(path).isFolder)) return;
+  if (findFacts(path)?.isFolder) return;
   for (let left = 100; ; left--) {
     try {
       makeFolders(path, mode);
@@ -144,22 +147,22 @@ export function listFolder(path: string): string[] {
 /** When a file or folder was changed last, in seconds since 1970; undefined where it is not there. */
 export function findTime(path: string): number | undefined {
   kernelCall(`stat ${path}`);
-  return unless(ABSENT, () => factsOf(path).changed);
+  return findFacts(path)?.changed;
 }
 
 /** True where a path leads to a regular file. */
-export const isFile = (path: string): boolean => unless([...ABSENT, "EACCES"], () => factsOf(path).isFile) ?? false;
+export const isFile = (path: string): boolean => unless(["EACCES"], () => findFacts(path)?.isFile) ?? false;
 
 /** True where there is anything at a path that is neither a file nor a folder, a device say. */
 export function isDevice(path: string): boolean {
-  const facts = unless([...ABSENT, "EACCES"], () => factsOf(path));
+  const facts = unless(["EACCES"], () => findFacts(path));
   return facts !== undefined && !facts.isFile && !facts.isFolder;
 }
 
 /** True where both paths lead to one file, by whatever links. */
 export function isSameFile(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((path) => unless(ABSENT, () => factsOf(path).identity));
-  return a !== undefined && a === b;
+  const facts = findFacts(one);
+  return facts !== undefined && facts.identity === findFacts(other)?.identity;
 }
 
 /** Says when a file or folder was changed last, in seconds since 1970: a mark that the next change to it wipes out. */
@@ -219,11 +222,11 @@ function tryLock(path: string): number | undefined {
   return undefined;
 }
 
-const isStillAt = (path: string, fd: number): boolean => factsOf(fd).identity === unless(ABSENT, () => factsOf(path).identity);
+const isStillAt = (path: string, fd: number): boolean => factsOf(fd).identity === findFacts(path)?.identity;
 
 /** The kernel's own list of locks (proc(5)) names the holder, whatever program it is; one outside our pid namespace it hides. */
 function holderOf(path: string): string {
-  const inode = unless(ABSENT, () => factsOf(path).identity)?.split(":")[2];
+  const inode = findFacts(path)?.identity.split(":")[2];
   for (const line of (findText("/proc/locks") ?? "").split("\n")) {
     const [, pid, locked] = /^\d+: FLOCK +\S+ +\S+ +(\d+) [0-9a-f]+:[0-9a-f]+:(\d+) /.exec(line) ?? [];
     if (pid === undefined || locked !== inode) continue;

@@ -76,7 +76,14 @@ export function contains(outer: Cidr, inner: Ip | Cidr): boolean {
 
 export const overlaps = (a: Cidr, b: Cidr): boolean => contains(a, networkOf(b)) || contains(b, networkOf(a));
 
-export const sameIp = (a: Ip, b: Ip): boolean => a.family === b.family && numberOf(a) === numberOf(b);
+/** Below 0 when `a` comes before `b`, above 0 when it comes after; of one family. */
+export function compareIps(a: Ip, b: Ip): number {
+  let at = 0;
+  while (at < a.bytes.length - 1 && a.bytes[at] === b.bytes[at]) at++;
+  return (a.bytes[at] ?? 0) - (b.bytes[at] ?? 0);
+}
+
+export const sameIp = (a: Ip, b: Ip): boolean => a.family === b.family && compareIps(a, b) === 0;
 export const sameCidr = (a: Cidr, b: Cidr): boolean => a.prefix === b.prefix && sameIp(a.ip, b.ip);
 
 /** The address as a number, so that addresses can be counted. */
@@ -97,11 +104,11 @@ export function plus(ip: Ip, distance: bigint): Ip {
 }
 
 function masked(ip: Ip, prefix: number, fill: number): Ip {
-  const bytes = new Uint8Array(ip.bytes.length);
-  for (const [index, byte] of ip.bytes.entries()) {
-    const kept = Math.min(8, Math.max(0, prefix - index * 8)); // how many of this byte's bits are the network's
+  const bytes = ip.bytes.slice();
+  for (let index = prefix >> 3; index < bytes.length; index++) {
+    const kept = Math.max(0, prefix - index * 8); // how many of this byte's bits are the network's
     const mask = (0xff00 >> kept) & 0xff;
-    bytes[index] = (byte & mask) | (fill & ~mask & 0xff);
+    bytes[index] = ((bytes[index] ?? 0) & mask) | (fill & ~mask);
   }
   return ipFrom(bytes);
 }

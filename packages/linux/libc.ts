@@ -15,8 +15,8 @@ import { AT, O, S, STATX } from "./uapi/fs.ts";
 import { SO, SOL } from "./uapi/socket.ts";
 import { encode, pad, struct, u16, u32, u64, u8 } from "./wire/codec.ts";
 
-/** What every plugin run needs. Binding a symbol costs 6 µs, so the rest waits until it is asked for. */
-const few = lazily(() =>
+/** What nearly every run of a plugin needs. Binding a symbol costs some µs, so the rest waits until it is asked for. */
+const libc = lazily(() =>
   dlopen("libc.so.6", {
     __errno_location: { args: [], returns: "ptr" },
     strerror: { args: ["i32"], returns: "ptr" },
@@ -27,6 +27,13 @@ const few = lazily(() =>
     setns: { args: ["i32", "i32"], returns: "i32" },
     flock: { args: ["i32", "i32"], returns: "i32" },
     fstatfs: { args: ["i32", "ptr"], returns: "i32" },
+    open: { args: ["ptr", "i32", "u32"], returns: "i32" },
+    read: { args: ["i32", "ptr", FFIType.u64_fast], returns: FFIType.i64_fast },
+    write: { args: ["i32", "ptr", FFIType.u64_fast], returns: FFIType.i64_fast },
+    close: { args: ["i32"], returns: "i32" },
+    statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
+    unlinkat: { args: ["i32", "ptr", "i32"], returns: "i32" },
+    utimensat: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
   }).symbols,
 );
 
@@ -34,7 +41,7 @@ const few = lazily(() =>
 let errnoAt: Pointer | undefined;
 function errnoLocation(): Pointer {
   if (errnoAt !== undefined) return errnoAt;
-  const location = few().__errno_location();
+  const location = libc().__errno_location();
   if (typeof location !== "number") throw new RangeError("Cannot find errno: libc gave no address");
   return (errnoAt = location);
 }
@@ -54,6 +61,9 @@ const more = lazily(() =>
     getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
     poll: { args: ["ptr", FFIType.u64_fast, "i32"], returns: "i32" },
     clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
+    mkdir: { args: ["ptr", "u32"], returns: "i32" },
+    rename: { args: ["ptr", "ptr"], returns: "i32" },
+    getdents64: { args: ["i32", "ptr", FFIType.u64_fast], returns: FFIType.i64_fast },
   }).symbols,
 );
 
@@ -61,43 +71,23 @@ const more = lazily(() =>
 const device = lazily(() => dlopen("libc.so.6", { ioctl: { args: ["i32", FFIType.u64_fast, "ptr"], returns: "i32" } }).symbols);
 const control = lazily(() => dlopen("libc.so.6", { ioctl: { args: ["i32", FFIType.u64_fast, FFIType.u64_fast], returns: "i32" } }).symbols);
 
-/** Files, at every call; and what only some calls do with them. */
-const files = lazily(() =>
-  dlopen("libc.so.6", {
-    open: { args: ["ptr", "i32", "u32"], returns: "i32" },
-    read: { args: ["i32", "ptr", FFIType.u64_fast], returns: FFIType.i64_fast },
-    write: { args: ["i32", "ptr", FFIType.u64_fast], returns: FFIType.i64_fast },
-    close: { args: ["i32"], returns: "i32" },
-    statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
-  }).symbols,
-);
-const folders = lazily(() =>
-  dlopen("libc.so.6", {
-    mkdir: { args: ["ptr", "u32"], returns: "i32" },
-    unlinkat: { args: ["i32", "ptr", "i32"], returns: "i32" },
-    rename: { args: ["ptr", "ptr"], returns: "i32" },
-    utimensat: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
-    getdents64: { args: ["i32", "ptr", FFIType.u64_fast], returns: FFIType.i64_fast },
-  }).symbols,
-);
-
 const SOCK_CLOEXEC = 0o2000000; // set on every socket: no child inherits one
 
 /** A socket of the calling thread's network namespace. Close it with node:fs. */
 export function socket(domain: number, type: number, protocol: number): number {
   kernelCall("socket");
-  return call("open a socket", () => few().socket(s32(domain), s32(type | SOCK_CLOEXEC), s32(protocol)));
+  return call("open a socket", () => libc().socket(s32(domain), s32(type | SOCK_CLOEXEC), s32(protocol)));
 }
 
 /** Sets an integer option (setsockopt(2)). */
 export function setSocketOption(fd: number, level: number, option: number, value: number): void {
   const bytes = new Int32Array([s32(value)]);
-  call(`set socket option ${level}/${option}`, () => few().setsockopt(s32(fd), s32(level), s32(option), bytes, 4));
+  call(`set socket option ${level}/${option}`, () => libc().setsockopt(s32(fd), s32(level), s32(option), bytes, 4));
 }
 
 /** Sets an option whose value is a C struct. */
 export function setSocketOptionBytes(fd: number, level: number, option: number, value: Uint8Array): void {
-  const set = () => few().setsockopt(s32(fd), s32(level), s32(option), value, value.length);
+  const set = () => libc().setsockopt(s32(fd), s32(level), s32(option), value, value.length);
   call(`set socket option ${level}/${option}`, set);
 }
 
@@ -123,18 +113,18 @@ export function getSocketOption(fd: number, level: number, option: number): numb
 
 /** Sends on a connected (or netlink) socket; returns the number of bytes taken. */
 export function send(fd: number, bytes: Uint8Array, flags = 0): number {
-  return call("send", () => few().send(s32(fd), bytes, bytes.length, s32(flags)));
+  return call("send", () => libc().send(s32(fd), bytes, bytes.length, s32(flags)));
 }
 
 /** Receives into `into`; returns the number of bytes, with MSG_TRUNC in `flags` the datagram's true length. */
 export function recv(fd: number, into: Uint8Array, flags = 0): number {
-  return call("receive", () => few().recv(s32(fd), into, into.length, s32(flags)));
+  return call("receive", () => libc().recv(s32(fd), into, into.length, s32(flags)));
 }
 
 /** Moves the calling thread into the namespace behind `fd` (setns(2)). `kind` is a CLONE_NEW* flag. */
 export function setns(fd: number, kind: number): void {
   kernelCall("setns");
-  call("enter a namespace", () => few().setns(s32(fd), s32(kind)));
+  call("enter a namespace", () => libc().setns(s32(fd), s32(kind)));
 }
 
 /** Puts the calling thread into new namespaces (unshare(2)); `kinds` are CLONE_NEW* flags. */
@@ -145,27 +135,32 @@ export function unshare(kinds: number): void {
 /** Locks a file (flock(2)). With LOCK_NB it fails with EWOULDBLOCK ("EAGAIN") where another holds the lock. */
 export function flock(fd: number, operation: number): void {
   kernelCall("flock");
-  call("lock a file", () => few().flock(s32(fd), s32(operation)));
+  call("lock a file", () => libc().flock(s32(fd), s32(operation)));
 }
 
 /** Opens a file (open(2)); `flags` are O.*, O_CLOEXEC is always set. */
 export function openFile(path: string, flags: number, mode = 0): number {
-  return call(`open "${path}"`, () => files().open(cstring(path), s32(flags | O.CLOEXEC), mode));
+  return call(`open "${path}"`, () => libc().open(cstring(path), s32(flags | O.CLOEXEC), mode));
+}
+
+/** As openFile; undefined where there is no such file. */
+export function findFile(path: string, flags: number): number | undefined {
+  return callUnlessAbsent(`open "${path}"`, () => libc().open(cstring(path), s32(flags | O.CLOEXEC), 0));
 }
 
 /** Closes a file or a socket. */
 export function closeFile(fd: number): void {
-  call("close a file", () => files().close(s32(fd)));
+  call("close a file", () => libc().close(s32(fd)));
 }
 
 /** Reads into `into`; returns the number of bytes, 0 at the end. */
 export function readFile(fd: number, into: Uint8Array): number {
-  return call("read a file", () => files().read(s32(fd), into, into.length));
+  return call("read a file", () => libc().read(s32(fd), into, into.length));
 }
 
 /** Writes; returns the number of bytes taken. */
 export function writeFile(fd: number, bytes: Uint8Array): number {
-  return call("write to a file", () => files().write(s32(fd), bytes, bytes.length));
+  return call("write to a file", () => libc().write(s32(fd), bytes, bytes.length));
 }
 
 /** Asks a driver for something that takes a number (ioctl(2)). */
@@ -188,17 +183,17 @@ export function deviceIoctl(fd: number, request: number, { name, flags }: { name
 
 /** Makes a folder in one that is there (mkdir(2)). */
 export function makeFolder(path: string, mode: number): void {
-  call(`make folder "${path}"`, () => folders().mkdir(cstring(path), mode));
+  call(`make folder "${path}"`, () => more().mkdir(cstring(path), mode));
 }
 
 /** Deletes a file, or with AT.REMOVEDIR an empty folder (unlinkat(2)). */
 export function unlink(path: string, flags = 0): void {
-  call(`delete "${path}"`, () => folders().unlinkat(AT.FDCWD, cstring(path), s32(flags)));
+  call(`delete "${path}"`, () => libc().unlinkat(AT.FDCWD, cstring(path), s32(flags)));
 }
 
 /** Gives a file another name, and takes away what had that name (rename(2)). */
 export function rename(from: string, to: string): void {
-  call(`rename "${from}" to "${to}"`, () => folders().rename(cstring(from), cstring(to)));
+  call(`rename "${from}" to "${to}"`, () => more().rename(cstring(from), cstring(to)));
 }
 
 /** struct statx (linux/stat.h), as far as the device; its nested times flattened. */
@@ -222,9 +217,22 @@ export interface FileFacts {
 
 /** What there is at a path, or behind a descriptor (statx(2)). Links are followed. */
 export function factsOf(file: string | number): FileFacts {
-  const found = new Uint8Array(256); // all that the kernel fills, whatever we read of it
+  const found = new Uint8Array(STATX_SIZE);
   const [fd, path, flags] = typeof file === "number" ? [s32(file), "", AT.EMPTY_PATH] : [AT.FDCWD, file, 0];
-  call(`look at "${file}"`, () => files().statx(fd, cstring(path), flags, STATX.BASIC_STATS, found));
+  call(`look at "${file}"`, () => libc().statx(fd, cstring(path), flags, STATX.BASIC_STATS, found));
+  return factsIn(found);
+}
+
+/** As factsOf; undefined where there is nothing at the path. */
+export function findFacts(path: string): FileFacts | undefined {
+  const found = new Uint8Array(STATX_SIZE);
+  const result = callUnlessAbsent(`look at "${path}"`, () => libc().statx(AT.FDCWD, cstring(path), 0, STATX.BASIC_STATS, found));
+  return result === undefined ? undefined : factsIn(found);
+}
+
+const STATX_SIZE = 256; // all that the kernel fills, whatever we read of it
+
+function factsIn(found: Uint8Array): FileFacts {
   const { stx_dev_major, stx_dev_minor, stx_ino, stx_mode, mtime_sec, mtime_nsec } = statx.decode(found);
   return {
     identity: `${stx_dev_major}:${stx_dev_minor}:${stx_ino}`,
@@ -238,7 +246,7 @@ export function factsOf(file: string | number): FileFacts {
 export function setFileTime(path: string, seconds: number): void {
   const [sec, nsec] = [BigInt(Math.floor(seconds)), BigInt(Math.round((seconds % 1) * 1e9))];
   const times = encode(timespecs, { atime_sec: sec, atime_nsec: nsec, mtime_sec: sec, mtime_nsec: nsec }).slice();
-  call(`set the time of "${path}"`, () => folders().utimensat(AT.FDCWD, cstring(path), times, 0));
+  call(`set the time of "${path}"`, () => libc().utimensat(AT.FDCWD, cstring(path), times, 0));
 }
 
 /** The names in a folder (getdents64(2)), in the file system's order. */
@@ -248,7 +256,7 @@ export function namesIn(path: string): string[] {
     const names: string[] = [];
     const buffer = new Uint8Array(64 * 1024);
     for (;;) {
-      const length = call(`list "${path}"`, () => folders().getdents64(fd, buffer, buffer.length));
+      const length = call(`list "${path}"`, () => more().getdents64(fd, buffer, buffer.length));
       if (length === 0) return names.filter((name) => name !== "." && name !== "..");
       for (let at = 0; at < length; ) {
         const { d_reclen } = dirent.decode(buffer.subarray(at));
@@ -265,7 +273,7 @@ export function namesIn(path: string): string[] {
 /** The magic number of the file system that `fd` is on (fstatfs(2), f_type), as in linux/magic.h. */
 export function fileSystemMagic(fd: number): number {
   const statfs = new BigInt64Array(16); // 120 bytes on 64-bit Linux; f_type comes first
-  call("ask for the file system", () => few().fstatfs(s32(fd), statfs));
+  call("ask for the file system", () => libc().fstatfs(s32(fd), statfs));
   return Number(BigInt.asUintN(32, statfs[0] ?? 0n));
 }
 
@@ -342,17 +350,32 @@ export function clockTime(clock: number): number {
 
 /** libc's words for an errno number, in lower case as they stand inside a sentence: 17 → "file exists". */
 export function strerror(errno: number): string {
-  const text = few().strerror(s32(errno));
+  const text = libc().strerror(s32(errno));
   return text === null ? "" : new CString(text).toString().replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase());
 }
 
-/** Makes the call, with errno's place known before it. */
 function call(what: string, make: () => number | bigint): number {
+  return checked(what, attempt(make));
+}
+
+/** As call; undefined where the error says that there is nothing: no error is made then, since that costs as much as many calls. */
+function callUnlessAbsent(what: string, make: () => number | bigint): number | undefined {
+  const result = attempt(make);
+  return result === -ENOENT || result === -ENOTDIR ? undefined : checked(what, result);
+}
+
+const [ENOENT, ENOTDIR] = [2, 20]; // asm-generic/errno-base.h
+
+/** Makes the call, with errno's place known before it. Gives its result, or the error's number below zero. */
+function attempt(make: () => number | bigint): number {
   const location = errnoLocation();
   const result = Number(make());
+  return result >= 0 ? result : -read.i32(location);
+}
+
+function checked(what: string, result: number): number {
   if (result >= 0) return result;
-  const errno = read.i32(location);
-  throw new KernelError(`Cannot ${what}`, errnoName(errno), { reason: strerror(errno) });
+  throw new KernelError(`Cannot ${what}`, errnoName(-result), { reason: strerror(-result) });
 }
 
 function s32(value: number): number {

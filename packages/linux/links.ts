@@ -165,6 +165,8 @@ export interface Links {
   /** The link as a bridge's port; undefined where it is none. */
   findPort(link: Link): Port | undefined;
   set(link: Link, changes: LinkChanges): void;
+  /** Of what has that name, without a look at it before. */
+  set(name: string, changes: Omit<LinkChanges, "name" | "hairpin" | "isolated">): void;
   /** True if it was there. Of a veth pair both ends go. */
   delete(name: string): boolean;
 }
@@ -205,7 +207,12 @@ export function createLinks(rtnl: () => NetlinkSocket): Links {
       const told = port?.attrs.PROTINFO;
       return told && { hairpin: told.MODE === 1, isolated: told.ISOLATED === 1 };
     },
-    set: (link, changes) => messagesFor(link, changes).forEach((value) => set(`set link "${link.name}"`, value)),
+    set: (link: Link | string, changes: LinkChanges) => {
+      for (const value of messagesFor(changes)) {
+        if (typeof link === "string") set(`set link "${link}"`, { ...value, attrs: { IFNAME: link, ...value.attrs } });
+        else set(`set link "${link.name}"`, { ...value, ifi_index: link.index });
+      }
+    },
     delete: (name) => {
       try {
         const value = { attrs: { IFNAME: name } };
@@ -252,9 +259,9 @@ function infoOf(link: Alone) {
 /** The mode's name, or the VLAN's number. */
 function modeOf(info: Value<typeof IFLA_INFO>): string {
   if (info.kind === "vlan") return String(info.data?.ID ?? "");
-  const modes = info.kind === "macvlan" ? MACVLAN_MODES : info.kind === "ipvlan" ? IPVLAN_MODES : {};
-  const number = info.kind === "macvlan" || info.kind === "ipvlan" ? info.data?.MODE : undefined;
-  return Object.entries(modes).find(([, value]) => value === number)?.[0] ?? "";
+  if (info.kind !== "macvlan" && info.kind !== "ipvlan") return "";
+  const modes = info.kind === "macvlan" ? MACVLAN_MODES : IPVLAN_MODES;
+  return Object.entries(modes).find(([, value]) => value === info.data?.MODE)?.[0] ?? "";
 }
 
 function plainMessage({ name, mac, mtu, up }: Plain) {
@@ -263,7 +270,7 @@ function plainMessage({ name, mac, mtu, up }: Plain) {
 }
 
 /** Options first, `up` last: the kernel acts on IFF_UP before it reads the family's options of the same message. */
-function messagesFor({ index }: Link, changes: LinkChanges): Message[] {
+function messagesFor(changes: LinkChanges): Message[] {
   const { up, mtu, mac, name, alias, master, linkLocal, hairpin, isolated, promisc, allmulti, txQueueLength } = changes;
   const mode = linkLocal === false ? IN6_ADDR_GEN_MODE.NONE : IN6_ADDR_GEN_MODE.EUI64;
   const attrs = {
@@ -280,12 +287,12 @@ function messagesFor({ index }: Link, changes: LinkChanges): Message[] {
     ...(hairpin !== undefined && { MODE: Number(hairpin) }),
     ...(isolated !== undefined && { ISOLATED: Number(isolated) }),
   };
-  const turned = (bit: number, on: boolean) => ({ ifi_index: index, ifi_flags: on ? bit : 0, ifi_change: bit });
-  const ports = Object.keys(port).length > 0 ? [{ ifi_family: AF.BRIDGE, ifi_index: index, attrs: { PROTINFO: port } }] : [];
+  const turned = (bit: number, on: boolean) => ({ ifi_flags: on ? bit : 0, ifi_change: bit });
+  const ports = Object.keys(port).length > 0 ? [{ ifi_family: AF.BRIDGE, attrs: { PROTINFO: port } }] : [];
   const others = [...ports, ...(promisc === undefined ? [] : [turned(IFF.PROMISC, promisc)]), ...(allmulti === undefined ? [] : [turned(IFF.ALLMULTI, allmulti)])];
   if (linkLocal === undefined && others.length === 0 && up !== undefined) return [{ ...turned(IFF.UP, up), attrs }];
   return [
-    ...(Object.keys(attrs).length > 0 ? [{ ifi_index: index, attrs }] : []),
+    ...(Object.keys(attrs).length > 0 ? [{ attrs }] : []),
     ...others,
     ...(up === undefined ? [] : [turned(IFF.UP, up)]),
   ];

@@ -98,19 +98,20 @@ function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): N
     };
   };
   const rtnl = socketOf(NETLINK.ROUTE);
+  const made: { -readonly [K in keyof Netns]?: Netns[K] } = {}; // each when it is first asked for
   return {
     path,
     fd,
-    links: createLinks(rtnl),
-    addrs: createAddrs(rtnl),
-    routes: createRoutes(rtnl),
-    rules: createRules(rtnl),
-    neighbours: createNeighbours(rtnl),
-    sysctl: createSysctl(inside),
-    vlans: createVlans(rtnl),
-    qdiscs: createQdiscs(rtnl),
-    filters: createFilters(rtnl),
-    nft: createNft(socketOf(NETLINK.NETFILTER)),
+    get links() { return made.links ??= createLinks(rtnl); },
+    get addrs() { return made.addrs ??= createAddrs(rtnl); },
+    get routes() { return made.routes ??= createRoutes(rtnl); },
+    get rules() { return made.rules ??= createRules(rtnl); },
+    get neighbours() { return made.neighbours ??= createNeighbours(rtnl); },
+    get sysctl() { return made.sysctl ??= createSysctl(inside); },
+    get vlans() { return made.vlans ??= createVlans(rtnl); },
+    get qdiscs() { return made.qdiscs ??= createQdiscs(rtnl); },
+    get filters() { return made.filters ??= createFilters(rtnl); },
+    get nft() { return made.nft ??= createNft(socketOf(NETLINK.NETFILTER)); },
     inside,
     sameAs: (other) => other.identity() === factsOf(fd).identity,
     lock: (timeoutMs) => lockOpen(fd, { path, timeoutMs }),

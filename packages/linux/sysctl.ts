@@ -16,6 +16,8 @@ export interface Sysctl {
   set(name: string, value: number | string): boolean;
   /** As set; undefined where this kernel has no such parameter, as net/ipv6 on a kernel without IPv6. */
   setIfThere(name: string, value: number | string): boolean | undefined;
+  /** Writes without a look at what stands there: of a device that was made a moment ago nobody has set anything. False where there is no such parameter. */
+  write(name: string, value: number | string): boolean;
   /** The names in a folder, as the interfaces in net/ipv6/conf. */
   list(folder: string): string[];
 }
@@ -26,19 +28,27 @@ const UNREADABLE = [...ABSENT, "EACCES"] as const; // EACCES: net/ipv4/route/flu
 
 /** @param inside runs work in the namespace whose parameters are meant */
 export function createSysctl(inside: <T>(work: () => T) => T): Sysctl {
-  const find = (name: string): string | undefined => {
-    kernelCall(`read sysctl ${name}`);
-    return unless(UNREADABLE, () => inside(() => readText(pathOf(name)).trim()));
-  };
-  const set = (name: string, value: number | string): boolean => {
-    if (find(name) === String(value)) return false;
-    kernelCall(`write sysctl ${name}`);
-    inside(() => put(pathOf(name), String(value), 0));
-    return true;
-  };
+  const find = (name: string): string | undefined => inside(() => findHere(name));
+  const set = (name: string, value: number | string): boolean =>
+    inside(() => {
+      if (findHere(name) === String(value)) return false;
+      writeHere(name, value);
+      return true;
+    });
   const setIfThere = (name: string, value: number | string): boolean | undefined => unless(ABSENT, () => set(name, value));
   const list = (folder: string): string[] => unless(ABSENT, () => inside(() => namesIn(pathOf(folder)))) ?? [];
-  return { find, set, setIfThere, list };
+  const write = (name: string, value: number | string): boolean => unless(ABSENT, () => (inside(() => writeHere(name, value)), true)) ?? false;
+  return { find, set, setIfThere, write, list };
+}
+
+function findHere(name: string): string | undefined {
+  kernelCall(`read sysctl ${name}`);
+  return unless(UNREADABLE, () => readText(pathOf(name)).trim());
+}
+
+function writeHere(name: string, value: number | string): void {
+  kernelCall(`write sysctl ${name}`);
+  put(pathOf(name), String(value), 0);
 }
 
 function pathOf(name: string): string {

@@ -40,20 +40,16 @@ export function attributesOf(name: string, raw: Uint8Array): RawAttribute[] {
   const view = viewOf(raw);
   const found: RawAttribute[] = [];
   for (let offset = 0, length = 0; offset + HEADER <= raw.length; offset += align(length)) {
-    length = lengthAt(name, view, offset);
-    found.push({ type: typeAt(view, offset), body: raw.subarray(offset + HEADER, offset + length), offset });
+    length = u16.get(view, offset);
+    if (length < HEADER || offset + length > raw.length) throw malformed(name, view, offset);
+    found.push({ type: u16.get(view, offset + 2) & NLA_TYPE_MASK, body: raw.subarray(offset + HEADER, offset + length), offset });
   }
   return found;
 }
 
-const typeAt = (view: DataView, offset: number): number => u16.get(view, offset + 2) & NLA_TYPE_MASK;
-
-/** The length that the attribute at `offset` has, with its header. */
-function lengthAt(name: string, view: DataView, offset: number): number {
-  const length = u16.get(view, offset);
-  if (length >= HEADER && offset + length <= view.byteLength) return length;
-  const facts = `attribute ${typeAt(view, offset)} claims ${length} bytes at offset ${offset}`;
-  throw new RangeError(`Cannot decode ${name}: ${facts} (4 to ${view.byteLength - offset} are wanted)`);
+function malformed(name: string, view: DataView, offset: number): RangeError {
+  const facts = `attribute ${u16.get(view, offset + 2) & NLA_TYPE_MASK} claims ${u16.get(view, offset)} bytes at offset ${offset}`;
+  return new RangeError(`Cannot decode ${name}: ${facts} (4 to ${view.byteLength - offset} are wanted)`);
 }
 
 /** Writes one attribute: header, payload, padding. */
@@ -79,8 +75,9 @@ export function attrs<const T extends Table>(name: string, table: T): AttrSet<T>
     try {
       for (let offset = 0, length = 0; offset + HEADER <= raw.length; offset += align(length)) {
         key = undefined;
-        length = lengthAt(name, view, offset);
-        key = keys[typeAt(view, offset)];
+        length = u16.get(view, offset);
+        if (length < HEADER || offset + length > raw.length) throw malformed(name, view, offset);
+        key = keys[u16.get(view, offset + 2) & NLA_TYPE_MASK];
         const codec = key === undefined ? undefined : entries[key]?.[1];
         if (key === undefined || !codec) hasUnknown = true;
         else if (codec.kind === "fixed" && length - HEADER >= codec.size) out[key] = codec.get(view, offset + HEADER);

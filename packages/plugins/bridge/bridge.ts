@@ -31,7 +31,7 @@ import { bridgeFaults } from "./faults.ts";
 import { options, planOf, type Plan } from "./options.ts";
 import { collectSpoofChecks, deleteSpoofCheck, ensureSpoofCheck } from "./spoof.ts";
 import { ensureAddress, ensureBridge, firstOf, gatewayOf } from "./switch.ts";
-import { deleteGatewayLinkIfUnused, ensureGatewayLink, joinVlans } from "./vlan.ts";
+import { deleteGatewayLinkIfUnused, ensureGatewayLink, joinVlans, vlansOf } from "./vlan.ts";
 
 /** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
 const CHANGED = 100;
@@ -51,12 +51,11 @@ export default definePlugin({
     const bridge = ensureBridge(host, plan);
 
     // 2. The cable, and its place on the switch. Deleting one end deletes both.
-    const { near, far } = addCable(host, pod, { network: plan.name, args, undo, mtu: plan.mtu, ...(plan.mac && { mac: plan.mac }) });
-    host.links.set(near, { master: bridge, ...(plan.hairpinMode && { hairpin: true }), ...(plan.portIsolation && { isolated: true }) });
-    joinVlans(host, near, plan);
+    const { outside, far } = addCable(host, pod, { network: plan.name, args, undo, mtu: plan.mtu, bridge, ...(plan.mac && { mac: plan.mac }) });
+    setPort(host, outside, plan);
     if (plan.macspoofchk && far.mac) {
       undo.defer(() => deleteSpoofCheck(host, args));
-      ensureSpoofCheck(host, args, { outside: near.name, mac: far.mac });
+      ensureSpoofCheck(host, args, { outside, mac: far.mac });
     }
 
     let lease: Result = {};
@@ -81,7 +80,7 @@ export default definePlugin({
     }
 
     // A port carries nothing until the switch has heard that both ends of its cable are up. Say "ready" only then.
-    if (!plan.disableContainerInterface) waitUntilReady(host, near);
+    const near = plan.disableContainerInterface ? host.links.get(outside) : readyPort(host, outside);
     return resultOf(lease, plan, { bridge: host.links.get(bridge.name), near, far, gateway, sandbox: args.netns });
   },
 
@@ -131,6 +130,16 @@ export default definePlugin({
   },
 });
 
+/** What the switch is told of this port alone; of most there is nothing. */
+function setPort(host: Netns, name: string, plan: Plan): void {
+  const { hairpinMode, portIsolation } = plan;
+  const isPlain = !hairpinMode && !portIsolation && vlansOf(plan).length === 0;
+  if (isPlain) return;
+  const port = host.links.get(name);
+  if (hairpinMode || portIsolation) host.links.set(port, { ...(hairpinMode && { hairpin: true }), ...(portIsolation && { isolated: true }) });
+  joinVlans(host, port, plan);
+}
+
 /** A gateway's address where IPAM gave none, and the way to it where the pod is to have one. */
 function withGateways(lease: Result, { isGateway, isDefaultGateway }: Plan): Result {
   const ips = (lease.ips ?? []).map((ip) => (isGateway && ip.gateway === undefined ? { ...ip, gateway: firstOf(ip.address) } : ip));
@@ -153,9 +162,11 @@ function becomeGateway(host: Netns, bridge: Link, { ips = [] }: Result, plan: Pl
   return plan.vlan > 0 ? host.links.get(link.name) : undefined;
 }
 
-function waitUntilReady(host: Netns, { name }: Link): void {
+function readyPort(host: Netns, name: string): Link {
   const deadline = performance.now() + 2_550; // as long as the reference
-  for (let ms = 1; !host.links.get(name).operational; ms = Math.min(ms * 2, 50)) {
+  for (let ms = 1; ; ms = Math.min(ms * 2, 50)) {
+    const port = host.links.get(name);
+    if (port.operational) return port;
     if (performance.now() > deadline) throw new CniError(ErrorCode.INTERNAL, `bridge port in error state: "${name}" is not up`);
     pause(ms);
   }

@@ -39,8 +39,9 @@ export default definePlugin({
     const folder = folderOf(config);
     ensureFolder(folder, 0o755);
     using book = openBook(folder, config.ipam);
+    const own = book.find(args);
     for (const [at, set] of sets.entries()) {
-      const held = book.find(args).find((address) => set.some((pool) => isIn(pool, parseIp(address))));
+      const held = own.find((address) => set.some((pool) => isIn(pool, parseIp(address))));
       if (held) throw refused(at, `${held} has been allocated to ${args.containerId}, duplicate allocation is not allowed`);
     }
     const wishes = sets.map((set, at): Wish => ({ set, ...(wanted[at] && { only: wanted[at] }) }));

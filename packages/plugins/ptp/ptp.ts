@@ -52,7 +52,8 @@ export default definePlugin({
 
     // 1. The cable. Deleting one end deletes both, and the routes that lead to it. It comes before the address: an
     // attachment that is there already is told by its cable's name, and must not lose its address to our undoing.
-    const { near, far } = addCable(host, pod, { network: given.name, args, undo, mtu: given.mtu });
+    const { outside, far } = addCable(host, pod, { network: given.name, args, undo, mtu: given.mtu });
+    const near = host.links.get(outside);
 
     // 2. The address. IPAM only keeps the books; nothing is configured until step 3.
     const lease = addIpam(context);

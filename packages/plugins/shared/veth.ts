@@ -13,12 +13,15 @@ export interface CableWish {
   undo: Undo;
   /** In bytes, of both ends; 0 is the kernel's default. */
   mtu: number;
+  /** The bridge that the node's end is to be a port of. */
+  bridge?: Link;
   /** Of the pod's end; unless given, the kernel's choice. */
   mac?: Mac;
 }
 
 export interface Cable {
-  near: Link;
+  /** Name of the node's end. */
+  outside: string;
   far: Link;
 }
 
@@ -26,7 +29,7 @@ export interface Cable {
  * Makes it, with the inner end already inside the pod; the node's end is up, the pod's is not. CniError 4 where the
  * name is taken, in the pod or on the node (an attachment that nobody deleted).
  */
-export function addCable(host: Netns, pod: Netns, { network, args, undo, mtu, mac }: CableWish): Cable {
+export function addCable(host: Netns, pod: Netns, { network, args, undo, mtu, mac, bridge }: CableWish): Cable {
   const outside = hostEndName(args);
   const size = mtu > 0 ? { mtu } : {};
   try {
@@ -38,13 +41,12 @@ export function addCable(host: Netns, pod: Netns, { network, args, undo, mtu, ma
   }
   undo.defer(() => host.links.delete(outside)); // both ends go with one
   // The node must not take IPv6 routes from what a pod advertises.
-  host.sysctl.setIfThere(`net/ipv6/conf/${outside}/accept_ra`, 0);
+  host.sysctl.write(`net/ipv6/conf/${outside}/accept_ra`, 0);
   // The node asks for its pods' MAC addresses from its link-local one, and must not wait a second to see whether that is
   // a duplicate: there is but one other on the cable.
-  host.sysctl.setIfThere(`net/ipv6/conf/${outside}/accept_dad`, 0);
-  const near = host.links.get(outside);
-  host.links.set(near, { alias: labelOf(network, args), up: true });
-  return { near, far: pod.links.get(args.ifname) };
+  host.sysctl.write(`net/ipv6/conf/${outside}/accept_dad`, 0);
+  host.links.set(outside, { alias: labelOf(network, args), ...(bridge && { master: bridge }), up: true });
+  return { outside, far: pod.links.get(args.ifname) };
 }
 
 /** Deletes it from whichever side can be seen: by its name on the node, and the pod's interface, which another program may have made. */

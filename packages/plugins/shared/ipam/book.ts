@@ -22,7 +22,7 @@ import {
 } from "@vethwork/linux";
 import type { Attached } from "../attachment.ts";
 import { entryName, headOf, isAddress, ownerText, parseEntry } from "./entry.ts";
-import { candidates, type Pool } from "./pool.ts";
+import { search, type Pool } from "./pool.ts";
 import { renew } from "./renewal.ts";
 
 /** What is to be taken. */
@@ -67,15 +67,19 @@ export function findBook(folder: string, options?: BookOptions): Book | undefine
 
 /** Opens the book in `folder` and locks it; whoever wants it meanwhile waits until it is disposed of. */
 export function openBook(folder: string, { keepOverBoots = false }: BookOptions = {}): Book {
-  using opening = new DisposableStack(); // lets go of the lock where we do not come to the end
-  opening.use(locked(folder));
   const boot = findText("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
+  const lock = locked(folder);
   const entries = `${folder}/by-attachment`;
   /** Says that the entries are whole. Part of the change: one that cannot say so has failed. */
   const mark = (): void => setTime(folder, markOf(boot));
-  if (findTime(folder) !== markOf(boot)) {
-    renew({ folder, entries, boot, keepOverBoots });
-    mark();
+  try {
+    if (findTime(folder) !== markOf(boot)) {
+      renew({ folder, entries, boot, keepOverBoots });
+      mark();
+    }
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
   }
 
   const entryOf = (attached: Attached): string => `${entries}/${entryName(attached)}`;
@@ -98,11 +102,11 @@ export function openBook(folder: string, { keepOverBoots = false }: BookOptions 
     const there = findText(path);
     if (there !== undefined && there !== "") return false;
     if (there === "") deleteFile(path); // cut short by a power failure: nobody's
-    appendText(entryOf(attached), `${ip}\n`);
+    const head = findText(entryOf(attached)) === undefined ? headOf(attached, boot) : "";
+    appendText(entryOf(attached), `${head}${ip}\n`);
     return createText(path, ownerText(attached));
   };
   const names = (): string[] => listFolder(folder);
-  const opened = opening.move();
   return {
     find: (attached) => {
       const holder = holderOf(attached);
@@ -111,12 +115,12 @@ export function openBook(folder: string, { keepOverBoots = false }: BookOptions 
     give,
     take: (attached, wishes, refusal) => {
       ensureFolder(entries);
-      if (findText(entryOf(attached)) === undefined) appendText(entryOf(attached), headOf(attached, boot));
       try {
         const taken = wishes.map((wish, at) => {
           const { set, only, isFree = () => true } = wish;
           const last = `${folder}/${LAST}${at}`;
-          const ip = firstFree(only ? [only] : candidates(set, previousIn(last)), names, (one) => isFree(one) && reserve(attached, one));
+          const take = (ip: Ip): boolean => isFree(ip) && reserve(attached, ip);
+          const ip = only ? [only].find(take) : firstFree(set, { previous: previousIn(last), names, take });
           if (!ip) throw refusal(wish, at);
           writeText(last, String(ip));
           return ip;
@@ -138,7 +142,7 @@ export function openBook(folder: string, { keepOverBoots = false }: BookOptions 
       deleteFile(`${folder}/lock`);
       return deleteEmptyFolder(folder);
     },
-    [Symbol.dispose]: () => opened.dispose(),
+    [Symbol.dispose]: () => lock[Symbol.dispose](),
   };
 }
 
@@ -154,14 +158,20 @@ function locked(folder: string): Disposable {
   }
 }
 
-function firstFree(wanted: Iterable<Ip>, names: () => string[], take: (ip: Ip) => boolean): Ip | undefined {
+interface Searching {
+  /** Where the last search ended. */
+  previous: Ip | undefined;
+  names: () => string[];
+  take: (ip: Ip) => boolean;
+}
+
+function firstFree(set: readonly Pool[], { previous, names, take }: Searching): Ip | undefined {
   let tries = 0;
   let taken: Set<string> | undefined;
-  for (const ip of wanted) {
+  return search(set, previous, (ip) => {
     if (++tries === PATIENCE) taken = new Set(names());
-    if (!taken?.has(String(ip)) && take(ip)) return ip;
-  }
-  return undefined;
+    return !taken?.has(String(ip)) && take(ip);
+  });
 }
 
 /** Where the last search ended; a file that was cut short by a power failure means nothing. */

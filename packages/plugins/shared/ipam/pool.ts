@@ -6,7 +6,7 @@
  *
  * Pure arithmetic; who has which address stands in ./book.ts.
  */
-import { bitsOf, lastOf, networkOf, numberOf, plus, sameIp, type Cidr, type Ip } from "@vethwork/linux";
+import { bitsOf, compareIps, lastOf, networkOf, numberOf, plus, sameIp, type Cidr, type Ip } from "@vethwork/linux";
 
 export interface Pool {
   subnet: Cidr;
@@ -29,7 +29,7 @@ export function poolOf(subnet: Cidr): Pool {
 
 /** True where a pod may have that address. */
 export const isIn = (pool: Pool, ip: Ip): boolean =>
-  ip.family === pool.subnet.family && numberOf(ip) >= numberOf(pool.first) && numberOf(ip) <= numberOf(pool.last);
+  ip.family === pool.subnet.family && compareIps(ip, pool.first) >= 0 && compareIps(ip, pool.last) <= 0;
 
 const isGateway = ({ gateway }: Pool, ip: Ip): boolean => gateway !== undefined && sameIp(gateway, ip);
 
@@ -39,23 +39,28 @@ export const sizeOf = (pool: Pool): bigint => spanOf(pool) - (pool.gateway && is
 const spanOf = ({ first, last }: Pool): bigint => numberOf(last) - numberOf(first) + 1n;
 
 /**
- * Each address of the set once, beginning after `previous` and going round: one that was given back rests until all
- * others had their turn.
+ * The first address that `take` takes. Each of the set is offered once, beginning after `previous` and going round: one
+ * that was given back rests until all others had their turn.
  */
-export function* candidates(set: readonly Pool[], previous?: Ip): Generator<Ip> {
+export function search(set: readonly Pool[], previous: Ip | undefined, take: (ip: Ip) => boolean): Ip | undefined {
   const found = previous ? set.findIndex((pool) => isIn(pool, previous)) : -1;
-  const start = set[Math.max(0, found)];
-  if (!start) return;
-  const skipped = previous && found >= 0 ? numberOf(previous) - numberOf(start.first) + 1n : 0n;
-  const others = [...set.slice(Math.max(0, found) + 1), ...set.slice(0, Math.max(0, found))];
-  yield* within(start, skipped, spanOf(start));
-  for (const pool of others) yield* within(pool, 0n, spanOf(pool));
-  yield* within(start, 0n, skipped);
+  const begun = set[found];
+  const behind = begun && previous && searchIn(begun, { after: previous, last: begun.last }, take);
+  if (behind) return behind;
+  for (const pool of [...set.slice(found + 1), ...set.slice(0, Math.max(0, found))]) {
+    const ip = searchIn(pool, pool, take);
+    if (ip) return ip;
+  }
+  return begun && previous && searchIn(begun, { first: begun.first, last: previous }, take);
 }
 
-function* within(pool: Pool, from: bigint, to: bigint): Generator<Ip> {
-  for (let step = from; step < to; step++) {
-    const ip = plus(pool.first, step);
-    if (!isGateway(pool, ip)) yield ip;
+/** Offers the addresses from `first` on, or those behind `after`, to `last`. */
+function searchIn(pool: Pool, run: { first: Ip; last: Ip } | { after: Ip; last: Ip }, take: (ip: Ip) => boolean): Ip | undefined {
+  let ip = "after" in run ? run.after : run.first;
+  if (!("after" in run) && !isGateway(pool, ip) && take(ip)) return ip;
+  while (compareIps(ip, run.last) < 0) {
+    ip = plus(ip, 1n);
+    if (!isGateway(pool, ip) && take(ip)) return ip;
   }
+  return undefined;
 }
