@@ -5,13 +5,17 @@
  *   dist/cni-bin/bridge   -> ../vethwork     one link per CNI type, because a runtime calls a plugin by its type
  *   dist/cni-bin/…           and the binary looks at the name it was called by
  *
+ * Inside is a program for each type, and one for the command: what a plugin needs in one piece, and nothing else, so that
+ * a pod does not wait for the code of twenty plugins, nor for the loading of twenty pieces that they share. The price is
+ * some hundred kilobytes for each (docs/decisions/0022-a-program-for-each-plugin.md).
+ *
  * `--test` builds a second one into dist/test with VETHWORK_FAULTS on: it can be told to die at the n-th kernel call,
  * which nobody wants in a program that root runs on a node.
  *
  * A container runtime may be executing the file while it is replaced. So it is written under another name and renamed:
  * who runs the old one keeps the old one. Says what it did on stderr.
  */
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { renameSync, rmSync, statSync, symlinkSync, utimesSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
@@ -36,8 +40,10 @@ export async function build(options: BuildOptions): Promise<string> {
   const work = join(folder, `.build-${process.pid}`);
   mkdirSync(work, { recursive: true });
   try {
-    compile(join(work, "vethwork"), work, options.test);
-    linkTypes(join(work, "cni-bin"), await pluginTypes());
+    const types = await pluginTypes();
+    bundlePlugins(work, types, options.test);
+    compile(work, types, options.test);
+    linkTypes(join(work, "cni-bin"), types);
     utimesSync(join(work, "vethwork"), begun, begun); // what is edited from here on is newer than the binary
     renameSync(join(work, "vethwork"), binary);
     replaceLinks(join(work, "cni-bin"), join(folder, "cni-bin"));
@@ -73,26 +79,46 @@ function newest(path: string): number {
   return Math.max(entry.mtimeMs, ...inside);
 }
 
+/** Each plugin's program in one file: work/programs/<type>.js, from an entry that imports the plugin and serves it. */
+function bundlePlugins(work: string, types: readonly string[], test: boolean): void {
+  const entries = types.map((type) => join(work, "entries", `${type}.ts`));
+  mkdirSync(join(work, "entries"));
+  for (const [at, type] of types.entries()) {
+    const plugin = importing("plugin", join(root, "packages/plugins", type, `${type}.ts`));
+    const serve = importing("{ serve }", join(root, "packages/cli/program.ts"));
+    writeFileSync(entries[at] ?? "", `${plugin}${serve}serve(plugin);\n`);
+  }
+  bun(work, ["--target=bun", "--define", `VETHWORK_FAULTS=${test}`, "--outdir", join(work, "programs"), "--entry-naming", "[name].[ext]", ...entries]);
+}
+
 /**
- * Bytecode saves parsing at every start, and a plugin starts for every pod. It is over before compiled code would pay,
- * so the compiler waits for code a hundred million times as hot as usual: measured, ADD takes 12.4 ms instead of 16.7.
- * (Commands, some of which run for long, set the usual policy again.) Without the two `--no-compile-autoload-…` the binary
- * would read .env and bunfig.toml of whatever folder root happens to call it in.
+ * The binary: work/vethwork. Bytecode saves parsing at every start, and a plugin starts for every pod. It is over before
+ * compiled code would pay, so the compiler waits for code a hundred million times as hot as usual: measured, ADD takes
+ * 12.4 ms instead of 16.7. (Commands, some of which run for long, set the usual policy again.) Without the two
+ * `--no-compile-autoload-…` the binary would read .env and bunfig.toml of whatever folder root happens to call it in.
  */
-function compile(outfile: string, cwd: string, test: boolean): void {
-  const done = Bun.spawnSync({
-    cmd: [
-      process.execPath, "build", "--compile", "--minify", "--bytecode",
-      "--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig", "--compile-jit-policy=100000000",
-      "--define", `VETHWORK_FAULTS=${test}`,
-      join(root, "packages/cli/main.ts"), "--outfile", outfile,
-    ],
-    cwd, // bun leaves its half-written file here when it is killed
-    stdin: "ignore", stdout: "pipe", stderr: "pipe",
-  });
-  if (done.exitCode === 0) return chmodSync(outfile, 0o755);
+function compile(work: string, types: readonly string[], test: boolean): void {
+  const outfile = join(work, "vethwork");
+  const entry = join(work, "vethwork.ts");
+  const programs = types.map((type) => `  ${JSON.stringify(type)}: () => import("./programs/${type}.js"),\n`).join("");
+  writeFileSync(entry, `${importing("{ main }", join(root, "packages/cli/main.ts"))}void main({\n${programs}});\n`);
+  bun(work, [
+    "--compile", "--minify", "--bytecode", "--format=esm", "--splitting",
+    "--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig", "--compile-jit-policy=100000000",
+    "--define", `VETHWORK_FAULTS=${test}`,
+    entry, "--outfile", outfile,
+  ]);
+  chmodSync(outfile, 0o755);
+}
+
+const importing = (what: string, file: string): string => `import ${what} from ${JSON.stringify(file)};\n`;
+
+/** Runs `bun build` in `work`, where it leaves its half-written files when it is killed. */
+function bun(work: string, argv: readonly string[]): void {
+  const done = Bun.spawnSync([process.execPath, "build", ...argv], { cwd: work, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  if (done.exitCode === 0) return;
   console.error(`${done.stdout}${done.stderr}`);
-  throw new CommandFailed(`Cannot build packages/cli/main.ts: bun build ended with ${done.exitCode ?? done.signalCode}`);
+  throw new CommandFailed(`Cannot build the binary: bun build ended with ${done.exitCode ?? done.signalCode}`);
 }
 
 /** The names the binary answers to; imported late, because a fresh clone has no registry to import until it is built. */

@@ -2,23 +2,20 @@
  * The one binary: a CNI plugin when a runtime calls it, a command when a person does.
  *
  * A runtime starts the file that is named like the configuration's `type` and sets CNI_COMMAND; each name is a link to
- * this program. Start-up is what every pod waits for, so the command's own libraries load only in its branch.
+ * this program. Start-up is what every pod waits for, so nothing is imported here: the build puts each plugin together
+ * with what it needs, and nothing else, and so it does with the command (scripts/build.ts).
  */
-import { runPlugin } from "@vethwork/cni";
-import { findPlugin } from "@vethwork/plugins/registry.ts";
-import { io, isOwnNetns } from "./io.ts";
-import { version } from "./version.ts";
 
-const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
-const plugin = findPlugin(name);
-const isCommand = name === "vethwork" && (process.argv.length > 2 || process.env["CNI_COMMAND"] === undefined);
-const isDaemon = name === "dhcp" && process.argv[2] === "daemon"; // as the reference's is started
+/** A plugin's program by its CNI type; importing it serves the request. */
+export type Programs = Readonly<Record<string, () => Promise<unknown>>>;
 
-if (plugin && !isCommand && !isDaemon) {
-  runPlugin(plugin, { version, io, isOwnNetns });
-} else {
+export async function main(programs: Programs): Promise<void> {
+  const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
+  const program = Object.hasOwn(programs, name) ? programs[name] : undefined;
+  const isCommand = name === "vethwork" && (process.argv.length > 2 || process.env["CNI_COMMAND"] === undefined);
+  const isDaemon = name === "dhcp" && process.argv[2] === "daemon"; // as the reference's is started
+  if (program && !isCommand && !isDaemon) return void (await program());
   Bun.unsafe.setJITPolicy(1); // the binary is built to compile nothing (scripts/build.ts): right for a plugin only
-  void import("./command.ts").then(async ({ runCommand }) => {
-    process.exitCode = await runCommand([...(isDaemon ? [name] : []), ...process.argv.slice(2)]);
-  });
+  const { runCommand } = await import("./command.ts");
+  process.exitCode = await runCommand([...(isDaemon ? [name] : []), ...process.argv.slice(2)]);
 }

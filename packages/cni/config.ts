@@ -165,8 +165,8 @@ function readOption([parser, fallback]: Option, value: unknown, { prefix: where,
 /** A fresh copy of a default: what a plugin does to it stays its own affair. */
 function preset(parser: Parser<unknown>, fallback: unknown): unknown {
   if (typeof fallback !== "object") return fallback;
-  const copy: unknown = structuredClone(fallback);
-  return "complete" in parser && typeof parser.complete === "function" ? parser.complete(copy) : copy;
+  if ("complete" in parser && typeof parser.complete === "function") return parser.complete(fallback);
+  return Array.isArray(fallback) ? fallback.map((item: unknown) => structuredClone(item)) : structuredClone(fallback);
 }
 
 /** Made when first needed, not at import: start-up is time that every pod waits for. */

@@ -88,9 +88,7 @@ export const sameCidr = (a: Cidr, b: Cidr): boolean => a.prefix === b.prefix && 
 
 /** The address as a number, so that addresses can be counted. */
 export function numberOf(ip: Ip): bigint {
-  let number = 0n;
-  for (const byte of ip.bytes) number = (number << 8n) | BigInt(byte);
-  return number;
+  return BigInt(`0x${ip.bytes.toHex()}`);
 }
 
 /** The address that many further on, or back; RangeError at the end of the address space. */

@@ -11,8 +11,9 @@ export function macFrom(bytes: Uint8Array): Mac {
 }
 
 function textOf(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += (text && ":") + byte.toString(16).padStart(2, "0");
+  const digits = bytes.toHex();
+  let text = digits.slice(0, 2);
+  for (let at = 2; at < digits.length; at += 2) text += `:${digits.slice(at, at + 2)}`;
   return text;
 }
 

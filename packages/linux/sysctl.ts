@@ -52,7 +52,8 @@ function writeHere(name: string, value: number | string): void {
 }
 
 function pathOf(name: string): string {
-  if (name.split("/").some((part) => part === "" || part === "." || part === "..")) {
+  const path = `/${name}/`;
+  if (path.includes("//") || path.includes("/./") || path.includes("/../")) {
     throw new RangeError(`Cannot read sysctl "${name}" (a path such as net/ipv4/ip_forward is wanted)`);
   }
   return `${ROOT}/${name}`;

@@ -1,11 +1,10 @@
 /**
  * Every plugin in this binary, by its CNI type: the name that the binary is called by picks one.
  *
- * A plugin's file, and all that it imports, is evaluated when it is asked to do something, so that a pod waits for one
- * plugin and not for all of them, and VERSION for none. An import cannot wait like this without making plugins
- * asynchronous; a require can.
+ * The build makes a program and a link of each (scripts/build.ts). A plugin's file is evaluated here when it is asked for:
+ * a command needs one of them, or none.
  */
-import { allVersions, type Plugin } from "@vethwork/cni";
+import type { Plugin } from "@vethwork/cni";
 
 interface PluginFile {
   default: Plugin;
@@ -37,27 +36,4 @@ const files: Readonly<Record<string, () => PluginFile>> = {
 export const types: readonly string[] = Object.keys(files);
 
 /** The plugin of that type; undefined where this binary has none. */
-export function findPlugin(type: string): Plugin | undefined {
-  const load = Object.hasOwn(files, type) ? files[type] : undefined;
-  return load && lazily(type, load);
-}
-
-function lazily(type: string, load: () => PluginFile): Plugin {
-  let file: PluginFile | undefined;
-  const plugin = (): Plugin => (file ??= load()).default;
-  return {
-    type,
-    versions: allVersions,
-    get about() {
-      return plugin().about;
-    },
-    get config() {
-      return plugin().config;
-    },
-    add: (context) => plugin().add(context),
-    del: (context) => plugin().del(context),
-    check: (context) => plugin().check?.(context),
-    gc: (context) => plugin().gc?.(context),
-    status: (context) => plugin().status?.(context),
-  };
-}
+export const findPlugin = (type: string): Plugin | undefined => (Object.hasOwn(files, type) ? files[type]?.().default : undefined);

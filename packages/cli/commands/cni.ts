@@ -13,7 +13,8 @@ import {
   CniError, ErrorCode, createCni, formatResult, inProcessExec, isObject, loadNetworkConf, parseJson, processExec, splitPath, toCniError,
   type Cni, type ExecTrace, type JsonObject, type NetworkList, type RuntimeConf,
 } from "@vethwork/cni";
-import { ownPlugin } from "@vethwork/plugins/shared/delegate.ts";
+import { findPlugin } from "@vethwork/plugins/registry.ts";
+import { ownType } from "@vethwork/plugins/shared/delegate.ts";
 import { UsageError, readArguments, type Command } from "../usage.ts";
 
 const help = `Usage: vethwork cni add      NETWORK NETNS [options]
@@ -133,7 +134,7 @@ const jsonOf = (value: unknown): string => `${JSON.stringify(value, undefined, 2
 
 function openRuntime({ trace, "cache-dir": cacheDir }: Request): Cni {
   const path = splitPath(process.env["CNI_PATH"] || "/opt/cni/bin");
-  return createCni({ path, cacheDir, exec: inProcessExec(ownPlugin, processExec), ...(trace && { trace: tell }) });
+  return createCni({ path, cacheDir, exec: inProcessExec((file) => findPlugin(ownType(file) ?? ""), processExec), ...(trace && { trace: tell }) });
 }
 
 function tell({ plugin, command, stdin, stdout, stderr, status, durationMs }: ExecTrace): void {

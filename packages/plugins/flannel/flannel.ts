@@ -19,8 +19,9 @@
  *
  * Same options, files and results as flannel's own CNI plugin.
  */
-import { CniError, ErrorCode, definePlugin, delegateAdd, delegateCheck, delegateDel, delegateGc, delegateStatus, find, toCniError, type Args, type Context, type JsonObject } from "@vethwork/cni";
+import { CniError, ErrorCode, definePlugin, delegateAdd, delegateCheck, delegateDel, delegateGc, delegateStatus, find, toCniError, type Args, type Context, type DelegateContext, type Delegation, type JsonObject } from "@vethwork/cni";
 import { ignore } from "@vethwork/linux";
+import bridge from "../bridge/bridge.ts";
 import { delegationTo, findDelegate } from "../shared/delegate.ts";
 import { DEFAULTS, delegateFor, leaseFaults, options, type Config, type Delegate } from "./plan.ts";
 import { findStash, forgetStash, keepStash, listStashes, refuseIfKept, type Place, type Stash } from "./stash.ts";
@@ -49,7 +50,7 @@ export default definePlugin({
 
     // 3. The delegate does the work, and its result is ours.
     try {
-      return delegateAdd(delegationTo(delegate.type, { args, raw: delegate }));
+      return delegateAdd(callOf(delegate.type, { args, raw: delegate }));
     } catch (error) {
       const { code, message, details } = toCniError(error);
       throw new CniError(code, `failed to delegate add: ${message}`, { ...(details !== undefined && { details }), cause: error });
@@ -63,7 +64,7 @@ export default definePlugin({
     const place = placeOf(given, args);
     const kept = findStash(place)?.delegate;
     if (!kept) throw new CniError(CHANGED, `nothing is kept of "${args.ifname}" of container "${args.containerId}" in "${place.dataDir}"`);
-    delegateCheck(delegationTo(kept.type, { args, raw: asAsked(context, kept) }));
+    delegateCheck(callOf(kept.type, { args, raw: asAsked(context, kept) }));
     const lease = findLease(subnetFileOf(given));
     const faults = lease ? leaseFaults(kept, given, lease) : [];
     if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as flannel would have it now: ${faults.join("; ")}`);
@@ -83,7 +84,7 @@ export default definePlugin({
     const delegate = planned(given) ?? kept[0]?.delegate;
     doEach([
       ...kept.filter(isGone).map((stash) => () => release({ ...context, args: argsOf(stash, args) }, stash)),
-      ...(delegate ? [() => delegateGc(delegationTo(delegate.type, { args, raw: asAsked(context, delegate) }))] : []),
+      ...(delegate ? [() => delegateGc(callOf(delegate.type, { args, raw: asAsked(context, delegate) }))] : []),
     ]);
   },
 
@@ -91,9 +92,12 @@ export default definePlugin({
   status(context) {
     const { config: given, args } = context;
     const delegate = delegateFor(given, leaseNow(given));
-    delegateStatus(delegationTo(delegate.type, { args, raw: asAsked(context, delegate) }));
+    delegateStatus(callOf(delegate.type, { args, raw: asAsked(context, delegate) }));
   },
 });
+
+/** The usual delegate is in flannel's own program. */
+const callOf = (type: string, context: DelegateContext): Delegation => delegationTo(type, context, { bridge });
 
 const subnetFileOf = ({ subnetFile }: Config): string => subnetFile || DEFAULTS.subnetFile;
 
@@ -120,7 +124,7 @@ function release(context: Context<Config>, stash: Stash | undefined): void {
   if (!stash) return;
   const { config: given, args } = context;
   const delegate = stash.delegate ?? planned(given);
-  if (delegate && args.ifname !== "") delegateDel(delegationTo(delegate.type, { args, raw: asKept(context, delegate) }));
+  if (delegate && args.ifname !== "") delegateDel(callOf(delegate.type, { args, raw: asKept(context, delegate) }));
   forgetStash(stash);
 }
 

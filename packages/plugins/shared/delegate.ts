@@ -10,10 +10,15 @@
  */
 import { findInPath, type DelegateContext, type Delegation, type Plugin } from "@vethwork/cni";
 import { isFile, isSameFile } from "@vethwork/linux";
-import { findPlugin } from "../registry.ts";
 
-/** A call of the plugin `type`; `context.raw` is the configuration that it gets. */
-export const delegationTo = (type: string, context: DelegateContext): Delegation => ({ type, context, find: findDelegate, own: ownPlugin });
+/** Plugins by their CNI type. */
+export type Plugins = Readonly<Record<string, Plugin>>;
+
+/** A call of the plugin `type`; `context.raw` is the configuration that it gets. `own`: those that need not be started. */
+export const delegationTo = (type: string, context: DelegateContext, own: Plugins): Delegation =>
+  ({ type, context, find: findDelegate, own: (path) => find(own, ownType(path)) });
+
+const find = (plugins: Plugins, type: string | undefined): Plugin | undefined => (type !== undefined && Object.hasOwn(plugins, type) ? plugins[type] : undefined);
 
 /** The delegate's file; CniError 4 where there is none. Asks the kernel itself: loading Node's modules for it would take longer than the delegate does. */
 export function findDelegate(type: string, path: readonly string[]): string {
@@ -21,6 +26,6 @@ export function findDelegate(type: string, path: readonly string[]): string {
   return file ?? findInPath(type, path); // which says what is wrong
 }
 
-/** The plugin that a file is, where the file is this very program under a plugin's name. */
-export const ownPlugin = (path: string): Plugin | undefined =>
-  isSameFile(path, "/proc/self/exe") ? findPlugin(path.slice(path.lastIndexOf("/") + 1)) : undefined;
+/** The name that a file has, where it is this very program. */
+export const ownType = (path: string): string | undefined =>
+  isSameFile(path, "/proc/self/exe") ? path.slice(path.lastIndexOf("/") + 1) : undefined;

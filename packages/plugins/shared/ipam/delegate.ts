@@ -4,7 +4,9 @@
  */
 import { CniError, ErrorCode, delegateAdd, delegateCheck, delegateDel, delegateGc, delegateStatus, type Delegation, type Result } from "@vethwork/cni";
 import type { DelegateContext, Ipam, Undo } from "@vethwork/cni";
-import { delegationTo } from "../delegate.ts";
+import hostLocal from "../../host-local/host-local.ts";
+import staticAddresses from "../../static/static.ts";
+import { delegationTo, type Plugins } from "../delegate.ts";
 
 /** What of a plugin's context its delegate needs. */
 export interface IpamContext extends DelegateContext {
@@ -25,4 +27,7 @@ export const collectIpam = (context: IpamContext): void => delegateGc(callOf(con
 export const statusOfIpam = (context: IpamContext): void => delegateStatus(callOf(context));
 
 const typeOf = ({ config }: IpamContext): string => config.ipam?.type ?? "";
-const callOf = (context: IpamContext): Delegation => delegationTo(typeOf(context), context);
+const callOf = (context: IpamContext): Delegation => delegationTo(typeOf(context), context, own);
+
+/** They are in the program of each plugin that asks for addresses. */
+const own: Plugins = { "host-local": hostLocal, static: staticAddresses };
