@@ -22,6 +22,7 @@
 import { CniError, ErrorCode, definePlugin, delegateAdd, delegateCheck, delegateDel, delegateGc, delegateStatus, find, toCniError, type Args, type Context, type DelegateContext, type Delegation, type JsonObject } from "@vethwork/cni";
 import { ignore } from "@vethwork/linux";
 import bridge from "../bridge/bridge.ts";
+import ptp from "../ptp/ptp.ts";
 import { delegationTo, findDelegate } from "../shared/delegate.ts";
 import { DEFAULTS, delegateFor, leaseFaults, options, type Config, type Delegate } from "./plan.ts";
 import { findStash, forgetStash, keepStash, listStashes, refuseIfKept, type Place, type Stash } from "./stash.ts";
@@ -96,8 +97,8 @@ export default definePlugin({
   },
 });
 
-/** The usual delegate is in flannel's own program. */
-const callOf = (type: string, context: DelegateContext): Delegation => delegationTo(type, context, { bridge });
+/** The usual delegates are in flannel's own program; any other is started. */
+const callOf = (type: string, context: DelegateContext): Delegation => delegationTo(type, context, { bridge, ptp });
 
 const subnetFileOf = ({ subnetFile }: Config): string => subnetFile || DEFAULTS.subnetFile;
 

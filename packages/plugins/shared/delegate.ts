@@ -4,7 +4,8 @@
  *     flannel ──▶ CNI_PATH/bridge     ─┐                          ┌─ yes ──▶ called here, in this process
  *     bridge  ──▶ CNI_PATH/host-local ─┴── this very program? ────┴─ no ───▶ run as a process, as any other program
  *
- * Whoever puts another program of that name first in CNI_PATH gets that one. Either way the delegate sees the same
+ * Whoever puts another program of that name first in CNI_PATH gets that one, and so does who calls a plugin that was not
+ * put together with the caller (scripts/build.ts). Either way the delegate sees the same
  * variables and the same configuration, and what it answers is read in the same way; only a start is saved, and text
  * between the two. A delegate may have delegates: flannel's bridge asks its host-local, and all three are one process.
  */
