@@ -15,9 +15,12 @@ import { AT, O, S, STATX } from "./uapi/fs.ts";
 import { SO, SOL } from "./uapi/socket.ts";
 import { encode, pad, struct, u16, u32, u64, u8 } from "./wire/codec.ts";
 
+/** Where this thread's errno stands, known before the first call that may fail: looking it up sets errno. */
+let errnoAt: Pointer | undefined;
+
 /** What nearly every run of a plugin needs. Binding a symbol costs some µs, so the rest waits until it is asked for. */
-const libc = lazily(() =>
-  dlopen("libc.so.6", {
+const libc = lazily(() => {
+  const { symbols } = dlopen("libc.so.6", {
     __errno_location: { args: [], returns: "ptr" },
     strerror: { args: ["i32"], returns: "ptr" },
     socket: { args: ["i32", "i32", "i32"], returns: "i32" },
@@ -34,20 +37,15 @@ const libc = lazily(() =>
     statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
     unlinkat: { args: ["i32", "ptr", "i32"], returns: "i32" },
     utimensat: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
-  }).symbols,
-);
+  });
+  const location = symbols.__errno_location();
+  if (typeof location === "number") errnoAt = location;
+  return symbols;
+});
 
-/** Where this thread's errno stands. Looked up before the first call that may fail: dlopen itself sets errno. */
-let errnoAt: Pointer | undefined;
-function errnoLocation(): Pointer {
-  if (errnoAt !== undefined) return errnoAt;
-  const location = libc().__errno_location();
-  if (typeof location !== "number") throw new RangeError("Cannot find errno: libc gave no address");
-  return (errnoAt = location);
-}
-
-const more = lazily(() =>
-  dlopen("libc.so.6", {
+const more = lazily(() => {
+  libc();
+  return dlopen("libc.so.6", {
     unshare: { args: ["i32"], returns: "i32" },
     mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
     umount2: { args: ["ptr", "i32"], returns: "i32" },
@@ -64,8 +62,8 @@ const more = lazily(() =>
     mkdir: { args: ["ptr", "u32"], returns: "i32" },
     rename: { args: ["ptr", "ptr"], returns: "i32" },
     getdents64: { args: ["i32", "ptr", FFIType.u64_fast], returns: FFIType.i64_fast },
-  }).symbols,
-);
+  }).symbols;
+});
 
 /** One C function, twice: its last argument is an address or a number. */
 const device = lazily(() => dlopen("libc.so.6", { ioctl: { args: ["i32", FFIType.u64_fast, "ptr"], returns: "i32" } }).symbols);
@@ -76,19 +74,18 @@ const SOCK_CLOEXEC = 0o2000000; // set on every socket: no child inherits one
 /** A socket of the calling thread's network namespace. Close it with node:fs. */
 export function socket(domain: number, type: number, protocol: number): number {
   kernelCall("socket");
-  return call("open a socket", () => libc().socket(s32(domain), s32(type | SOCK_CLOEXEC), s32(protocol)));
+  return checked("open a socket", libc().socket(s32(domain), s32(type | SOCK_CLOEXEC), s32(protocol)));
 }
 
 /** Sets an integer option (setsockopt(2)). */
 export function setSocketOption(fd: number, level: number, option: number, value: number): void {
   const bytes = new Int32Array([s32(value)]);
-  call(`set socket option ${level}/${option}`, () => libc().setsockopt(s32(fd), s32(level), s32(option), bytes, 4));
+  checked(`set socket option ${level}/${option}`, libc().setsockopt(s32(fd), s32(level), s32(option), bytes, 4));
 }
 
 /** Sets an option whose value is a C struct. */
 export function setSocketOptionBytes(fd: number, level: number, option: number, value: Uint8Array): void {
-  const set = () => libc().setsockopt(s32(fd), s32(level), s32(option), value, value.length);
-  call(`set socket option ${level}/${option}`, set);
+  checked(`set socket option ${level}/${option}`, libc().setsockopt(s32(fd), s32(level), s32(option), value, value.length));
 }
 
 /** struct sock_fprog (linux/filter.h): how many instructions, and where they stand. */
@@ -107,66 +104,66 @@ export function attachFilter(fd: number, program: Uint8Array): void {
 export function getSocketOption(fd: number, level: number, option: number): number {
   const value = new Int32Array(1);
   const length = new Uint32Array([4]);
-  call(`get socket option ${level}/${option}`, () => more().getsockopt(s32(fd), s32(level), s32(option), value, length));
+  checked(`get socket option ${level}/${option}`, more().getsockopt(s32(fd), s32(level), s32(option), value, length));
   return value[0] ?? 0;
 }
 
 /** Sends on a connected (or netlink) socket; returns the number of bytes taken. */
 export function send(fd: number, bytes: Uint8Array, flags = 0): number {
-  return call("send", () => libc().send(s32(fd), bytes, bytes.length, s32(flags)));
+  return checked("send", libc().send(s32(fd), bytes, bytes.length, s32(flags)));
 }
 
 /** Receives into `into`; returns the number of bytes, with MSG_TRUNC in `flags` the datagram's true length. */
 export function recv(fd: number, into: Uint8Array, flags = 0): number {
-  return call("receive", () => libc().recv(s32(fd), into, into.length, s32(flags)));
+  return checked("receive", libc().recv(s32(fd), into, into.length, s32(flags)));
 }
 
 /** Moves the calling thread into the namespace behind `fd` (setns(2)). `kind` is a CLONE_NEW* flag. */
 export function setns(fd: number, kind: number): void {
   kernelCall("setns");
-  call("enter a namespace", () => libc().setns(s32(fd), s32(kind)));
+  checked("enter a namespace", libc().setns(s32(fd), s32(kind)));
 }
 
 /** Puts the calling thread into new namespaces (unshare(2)); `kinds` are CLONE_NEW* flags. */
 export function unshare(kinds: number): void {
-  call("make a namespace", () => more().unshare(s32(kinds)));
+  checked("make a namespace", more().unshare(s32(kinds)));
 }
 
 /** Locks a file (flock(2)). With LOCK_NB it fails with EWOULDBLOCK ("EAGAIN") where another holds the lock. */
 export function flock(fd: number, operation: number): void {
   kernelCall("flock");
-  call("lock a file", () => libc().flock(s32(fd), s32(operation)));
+  checked("lock a file", libc().flock(s32(fd), s32(operation)));
 }
 
 /** Opens a file (open(2)); `flags` are O.*, O_CLOEXEC is always set. */
 export function openFile(path: string, flags: number, mode = 0): number {
-  return call(`open "${path}"`, () => libc().open(cstring(path), s32(flags | O.CLOEXEC), mode));
+  return checked(`open "${path}"`, libc().open(cstring(path), s32(flags | O.CLOEXEC), mode));
 }
 
 /** As openFile; undefined where there is no such file. */
 export function findFile(path: string, flags: number): number | undefined {
-  return callUnlessAbsent(`open "${path}"`, () => libc().open(cstring(path), s32(flags | O.CLOEXEC), 0));
+  return unlessAbsent(`open "${path}"`, libc().open(cstring(path), s32(flags | O.CLOEXEC), 0));
 }
 
 /** Closes a file or a socket. */
 export function closeFile(fd: number): void {
-  call("close a file", () => libc().close(s32(fd)));
+  checked("close a file", libc().close(s32(fd)));
 }
 
 /** Reads into `into`; returns the number of bytes, 0 at the end. */
 export function readFile(fd: number, into: Uint8Array): number {
-  return call("read a file", () => libc().read(s32(fd), into, into.length));
+  return checked("read a file", libc().read(s32(fd), into, into.length));
 }
 
 /** Writes; returns the number of bytes taken. */
 export function writeFile(fd: number, bytes: Uint8Array): number {
-  return call("write to a file", () => libc().write(s32(fd), bytes, bytes.length));
+  return checked("write to a file", libc().write(s32(fd), bytes, bytes.length));
 }
 
 /** Asks a driver for something that takes a number (ioctl(2)). */
 export function ioctl(fd: number, request: number, argument: number): void {
   if (!Number.isInteger(argument) || argument < 0 || argument > 0xffff_ffff) throw new RangeError(`Cannot call libc: ${argument} (an unsigned 32-bit integer is wanted)`);
-  call(`ask device ${fd} for 0x${request.toString(16)}`, () => control().ioctl(s32(fd), request, argument));
+  checked(`ask device ${fd} for 0x${request.toString(16)}`, control().ioctl(s32(fd), request, argument));
 }
 
 /** struct ifreq (linux/if.h), where its union holds flags. */
@@ -178,22 +175,22 @@ export function deviceIoctl(fd: number, request: number, { name, flags }: { name
   if (bytes.length > 16) throw new RangeError(`Cannot call libc: ${JSON.stringify(name)} (a name of up to 15 bytes is wanted)`);
   const argument = encode(ifreq, { ifr_flags: flags }).slice();
   argument.set(bytes);
-  call(`ask for network device "${name}"`, () => device().ioctl(s32(fd), request, argument));
+  checked(`ask for network device "${name}"`, device().ioctl(s32(fd), request, argument));
 }
 
 /** Makes a folder in one that is there (mkdir(2)). */
 export function makeFolder(path: string, mode: number): void {
-  call(`make folder "${path}"`, () => more().mkdir(cstring(path), mode));
+  checked(`make folder "${path}"`, more().mkdir(cstring(path), mode));
 }
 
 /** Deletes a file, or with AT.REMOVEDIR an empty folder (unlinkat(2)). */
 export function unlink(path: string, flags = 0): void {
-  call(`delete "${path}"`, () => libc().unlinkat(AT.FDCWD, cstring(path), s32(flags)));
+  checked(`delete "${path}"`, libc().unlinkat(AT.FDCWD, cstring(path), s32(flags)));
 }
 
 /** Gives a file another name, and takes away what had that name (rename(2)). */
 export function rename(from: string, to: string): void {
-  call(`rename "${from}" to "${to}"`, () => more().rename(cstring(from), cstring(to)));
+  checked(`rename "${from}" to "${to}"`, more().rename(cstring(from), cstring(to)));
 }
 
 /** struct statx (linux/stat.h), as far as the device; its nested times flattened. */
@@ -219,14 +216,14 @@ export interface FileFacts {
 export function factsOf(file: string | number): FileFacts {
   const found = new Uint8Array(STATX_SIZE);
   const [fd, path, flags] = typeof file === "number" ? [s32(file), "", AT.EMPTY_PATH] : [AT.FDCWD, file, 0];
-  call(`look at "${file}"`, () => libc().statx(fd, cstring(path), flags, STATX.BASIC_STATS, found));
+  checked(`look at "${file}"`, libc().statx(fd, cstring(path), flags, STATX.BASIC_STATS, found));
   return factsIn(found);
 }
 
 /** As factsOf; undefined where there is nothing at the path. */
 export function findFacts(path: string): FileFacts | undefined {
   const found = new Uint8Array(STATX_SIZE);
-  const result = callUnlessAbsent(`look at "${path}"`, () => libc().statx(AT.FDCWD, cstring(path), 0, STATX.BASIC_STATS, found));
+  const result = unlessAbsent(`look at "${path}"`, libc().statx(AT.FDCWD, cstring(path), 0, STATX.BASIC_STATS, found));
   return result === undefined ? undefined : factsIn(found);
 }
 
@@ -246,7 +243,7 @@ function factsIn(found: Uint8Array): FileFacts {
 export function setFileTime(path: string, seconds: number): void {
   const [sec, nsec] = [BigInt(Math.floor(seconds)), BigInt(Math.round((seconds % 1) * 1e9))];
   const times = encode(timespecs, { atime_sec: sec, atime_nsec: nsec, mtime_sec: sec, mtime_nsec: nsec }).slice();
-  call(`set the time of "${path}"`, () => libc().utimensat(AT.FDCWD, cstring(path), times, 0));
+  checked(`set the time of "${path}"`, libc().utimensat(AT.FDCWD, cstring(path), times, 0));
 }
 
 /** The names in a folder (getdents64(2)), in the file system's order. */
@@ -256,7 +253,7 @@ export function namesIn(path: string): string[] {
     const names: string[] = [];
     const buffer = new Uint8Array(64 * 1024);
     for (;;) {
-      const length = call(`list "${path}"`, () => more().getdents64(fd, buffer, buffer.length));
+      const length = checked(`list "${path}"`, more().getdents64(fd, buffer, buffer.length));
       if (length === 0) return names.filter((name) => name !== "." && name !== "..");
       for (let at = 0; at < length; ) {
         const { d_reclen } = dirent.decode(buffer.subarray(at));
@@ -273,7 +270,7 @@ export function namesIn(path: string): string[] {
 /** The magic number of the file system that `fd` is on (fstatfs(2), f_type), as in linux/magic.h. */
 export function fileSystemMagic(fd: number): number {
   const statfs = new BigInt64Array(16); // 120 bytes on 64-bit Linux; f_type comes first
-  call("ask for the file system", () => libc().fstatfs(s32(fd), statfs));
+  checked("ask for the file system", libc().fstatfs(s32(fd), statfs));
   return Number(BigInt.asUintN(32, statfs[0] ?? 0n));
 }
 
@@ -290,61 +287,60 @@ export interface Mount {
 
 /** Mounts (mount(2)). */
 export function mount({ source, target, type = "", flags = 0, data = "" }: Mount): void {
-  const make = () => more().mount(cstring(source), cstring(target), cstring(type), BigInt(flags), cstring(data));
-  call(`mount "${target}"`, make);
+  checked(`mount "${target}"`, more().mount(cstring(source), cstring(target), cstring(type), BigInt(flags), cstring(data)));
 }
 
 /** Unmounts (umount2(2)). */
 export function unmount(target: string, flags = 0): void {
-  call(`unmount "${target}"`, () => more().umount2(cstring(target), s32(flags)));
+  checked(`unmount "${target}"`, more().umount2(cstring(target), s32(flags)));
 }
 
 /** Gives a socket its own address (bind(2)); `address` is a struct sockaddr. */
 export function bind(fd: number, address: Uint8Array): void {
-  call("bind a socket", () => more().bind(s32(fd), address, address.length));
+  checked("bind a socket", more().bind(s32(fd), address, address.length));
 }
 
 /** Connects; a socket that does not block fails with EINPROGRESS, and poll then says when it is done. */
 export function connect(fd: number, address: Uint8Array): void {
-  call("connect", () => more().connect(s32(fd), address, address.length));
+  checked("connect", more().connect(s32(fd), address, address.length));
 }
 
 /** Listens for connections (listen(2)). */
 export function listen(fd: number, backlog: number): void {
-  call("listen", () => more().listen(s32(fd), s32(backlog)));
+  checked("listen", more().listen(s32(fd), s32(backlog)));
 }
 
 /** Accepts a connection; `from` is filled with the peer's struct sockaddr, `flags` are SOCK_*. */
 export function accept(fd: number, from: Uint8Array, flags: number): number {
-  return call("accept", () => more().accept4(s32(fd), from, new Uint32Array([from.length]), s32(flags | SOCK_CLOEXEC)));
+  return checked("accept", more().accept4(s32(fd), from, new Uint32Array([from.length]), s32(flags | SOCK_CLOEXEC)));
 }
 
 /** Sends a datagram to `address`, a struct sockaddr. */
 export function sendTo(fd: number, bytes: Uint8Array, address: Uint8Array): number {
-  return call("send", () => more().sendto(s32(fd), bytes, bytes.length, 0, address, address.length));
+  return checked("send", more().sendto(s32(fd), bytes, bytes.length, 0, address, address.length));
 }
 
 /** Receives a datagram; `from` is filled with the sender's struct sockaddr. */
 export function recvFrom(fd: number, into: Uint8Array, from: Uint8Array): number {
   const length = new Uint32Array([from.length]);
-  return call("receive", () => more().recvfrom(s32(fd), into, into.length, 0, from, length));
+  return checked("receive", more().recvfrom(s32(fd), into, into.length, 0, from, length));
 }
 
 /** Fills `address` with the socket's own struct sockaddr (getsockname(2)). */
 export function socketName(fd: number, address: Uint8Array): void {
-  call("ask for a socket's address", () => more().getsockname(s32(fd), address, new Uint32Array([address.length])));
+  checked("ask for a socket's address", more().getsockname(s32(fd), address, new Uint32Array([address.length])));
 }
 
 /** Waits until one of `fds` is ready for `events` (POLLIN 1, POLLOUT 4); false when the time is up. */
 export function poll(fds: readonly number[], events: number, timeoutMs: number): boolean {
   const pollfds = new Int32Array(fds.flatMap((fd) => [s32(fd), events])); // struct pollfd: fd, then two shorts
-  return call("wait for a socket", () => more().poll(pollfds, fds.length, s32(timeoutMs))) > 0;
+  return checked("wait for a socket", more().poll(pollfds, fds.length, s32(timeoutMs))) > 0;
 }
 
 /** What a clock shows, in seconds (clock_gettime(2)); `clock` is one of CLOCK. */
 export function clockTime(clock: number): number {
   const timespec = new BigInt64Array(2);
-  call("read a clock", () => more().clock_gettime(s32(clock), timespec));
+  checked("read a clock", more().clock_gettime(s32(clock), timespec));
   return Number(timespec[0] ?? 0n) + Number(timespec[1] ?? 0n) / 1e9;
 }
 
@@ -354,29 +350,30 @@ export function strerror(errno: number): string {
   return text === null ? "" : new CString(text).toString().replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase());
 }
 
-function call(what: string, make: () => number | bigint): number {
-  return checked(what, attempt(make));
+/** The result of a call that was just made; KernelError where it says that errno does. Nothing may come between the two: errno is the last call's. */
+function checked(what: string, made: number | bigint): number {
+  const result = Number(made);
+  if (result >= 0) return result;
+  throw failureOf(what, errno());
 }
 
-/** As call; undefined where the error says that there is nothing: no error is made then, since that costs as much as many calls. */
-function callUnlessAbsent(what: string, make: () => number | bigint): number | undefined {
-  const result = attempt(make);
-  return result === -ENOENT || result === -ENOTDIR ? undefined : checked(what, result);
+/** As checked; undefined where there is nothing at the path: no error is made then, since that costs as much as many calls. */
+function unlessAbsent(what: string, made: number | bigint): number | undefined {
+  const result = Number(made);
+  if (result >= 0) return result;
+  const why = errno();
+  if (why === ENOENT || why === ENOTDIR) return undefined;
+  throw failureOf(what, why);
 }
 
 const [ENOENT, ENOTDIR] = [2, 20]; // asm-generic/errno-base.h
 
-/** Makes the call, with errno's place known before it. Gives its result, or the error's number below zero. */
-function attempt(make: () => number | bigint): number {
-  const location = errnoLocation();
-  const result = Number(make());
-  return result >= 0 ? result : -read.i32(location);
+function errno(): number {
+  if (errnoAt === undefined) throw new RangeError("Cannot find errno: libc gave no address");
+  return read.i32(errnoAt);
 }
 
-function checked(what: string, result: number): number {
-  if (result >= 0) return result;
-  throw new KernelError(`Cannot ${what}`, errnoName(-result), { reason: strerror(-result) });
-}
+const failureOf = (what: string, number: number): KernelError => new KernelError(`Cannot ${what}`, errnoName(number), { reason: strerror(number) });
 
 function s32(value: number): number {
   if (Number.isInteger(value) && value >= -0x80000000 && value <= 0x7fffffff) return value;

@@ -57,65 +57,66 @@ let received: Uint8Array | undefined;
 /** Opens a socket in the calling thread's network namespace. `protocol` is NETLINK.ROUTE or NETLINK.NETFILTER. */
 export function openNetlink(protocol: number): NetlinkSocket {
   const wire = openWire(protocol);
-  return {
-    request: (one) => {
-      const [sent] = wire.send([one], () => NLM_F.ACK);
-      wire.receive((answer) => {
-        if (answer.sequence !== sent?.sequence || answer.type !== NLMSG.ERROR) return false;
+
+  /** Asks one thing; gives the answer's body, or undefined where there is only an acknowledgement. */
+  const ask = (one: Request<unknown>, flags: number): Uint8Array | undefined => {
+    const [sent] = wire.send([one], () => flags);
+    for (;;) {
+      for (const answer of wire.receive()) {
+        if (answer.sequence !== sent?.sequence) continue;
+        if (answer.type !== NLMSG.ERROR) return answer.body;
         throwIfError(answer, one, sent);
-        return true;
-      });
-    },
+        return undefined;
+      }
+    }
+  };
+
+  /** Asks for all things of a kind, once; false where the kernel says that they changed while it told them. */
+  const visit = (one: Request<unknown>, visitor: (body: Uint8Array) => void): boolean => {
+    const [sent] = wire.send([one], () => NLM_F.DUMP);
+    let isWhole = true;
+    for (;;) {
+      for (const answer of wire.receive()) {
+        if (answer.sequence !== sent?.sequence) continue;
+        if ((answer.flags & NLM_F.DUMP_INTR) !== 0) isWhole = false;
+        if (answer.type === NLMSG.ERROR || answer.type === NLMSG.DONE) {
+          throwIfError(answer, one, sent); // DONE carries an errno in the same place
+          return isWhole;
+        }
+        visitor(answer.body);
+      }
+    }
+  };
+
+  return {
+    request: (one) => void ask(one, NLM_F.ACK),
     get: (one, decode) => {
-      const [sent] = wire.send([one], () => 0);
-      let body: Uint8Array | undefined;
-      wire.receive((answer) => {
-        if (answer.sequence !== sent?.sequence) return false;
-        if (answer.type === NLMSG.ERROR) throwIfError(answer, one, sent);
-        else body = answer.body;
-        return body !== undefined;
-      });
+      const body = ask(one, 0);
       if (body) return decode(body);
       throw new KernelError(`Cannot ${one.what}`, "ENODATA");
     },
-    dump: (one, decode) => {
+    dump: <T, R>(one: Request<T>, decode: (body: Uint8Array) => R) => {
       for (let tries = 0; tries < DUMPS; tries++) {
-        const found = dumpOnce(wire, one, decode);
-        if (found) return found;
+        const found: R[] = [];
+        if (visit(one, (body) => void found.push(decode(body)))) return found;
       }
       throw new KernelError(`Cannot ${one.what}`, "EINTR", { reason: `it changed during each of ${DUMPS} dumps` });
     },
     batch: (requests) => {
       const last = requests.length - 2; // the operation before the batch's end
       const sent = wire.send(requests, (index) => (index === last ? NLM_F.ACK : 0));
-      wire.receive((answer) => {
-        const index = sent.findIndex(({ sequence }) => sequence === answer.sequence);
-        const culprit = requests[index];
-        if (!culprit || answer.type !== NLMSG.ERROR) return false;
-        throwIfError(answer, culprit, sent[index]);
-        return index === last;
-      });
+      for (;;) {
+        for (const answer of wire.receive()) {
+          const index = sent.findIndex(({ sequence }) => sequence === answer.sequence);
+          const culprit = requests[index];
+          if (!culprit || answer.type !== NLMSG.ERROR) continue;
+          throwIfError(answer, culprit, sent[index]);
+          if (index === last) return;
+        }
+      }
     },
     [Symbol.dispose]: wire.close,
   };
-}
-
-/** Asks once; undefined where the kernel says that things changed while it told them. */
-function dumpOnce<T, R>(wire: Wire, one: Request<T>, decode: (body: Uint8Array) => R): R[] | undefined {
-  const [sent] = wire.send([one], () => NLM_F.DUMP);
-  const found: R[] = [];
-  let interrupted = false;
-  wire.receive((answer) => {
-    if (answer.sequence !== sent?.sequence) return false;
-    if ((answer.flags & NLM_F.DUMP_INTR) !== 0) interrupted = true;
-    if (answer.type === NLMSG.ERROR || answer.type === NLMSG.DONE) {
-      throwIfError(answer, one, sent); // DONE carries an errno in the same place
-      return true;
-    }
-    found.push(decode(answer.body));
-    return false;
-  });
-  return interrupted ? undefined : found;
 }
 
 /** A request as it went out. */
@@ -127,8 +128,8 @@ interface Sent {
 /** The socket itself: messages out, messages in. */
 interface Wire {
   send(requests: readonly Request<unknown>[], flagsOf: (index: number) => number): Sent[];
-  /** Hands on what comes until `isLast` says that this was it. KernelError EAGAIN where nothing more comes. */
-  receive(isLast: (answer: Answer) => boolean): void;
+  /** The next answers. KernelError EAGAIN where nothing more comes. */
+  receive(): Answer[];
   close(): void;
 }
 
@@ -139,13 +140,6 @@ function openWire(protocol: number): Wire {
   if (protocol === NETLINK.ROUTE) setSocketOption(fd, SOL.NETLINK, NETLINK.GET_STRICT_CHK, 1);
   let sequence = 0;
   const into = (received ??= new Uint8Array(RECEIVE));
-  const receive = (isLast: (answer: Answer) => boolean): void => {
-    for (;;) {
-      const length = recv(fd, into, MSG.DONTWAIT | MSG.TRUNC);
-      if (length > into.length) throw new RangeError(`Cannot receive ${length} bytes of netlink (${into.length} fit)`);
-      for (const answer of answersIn(into.subarray(0, length))) if (isLast(answer)) return;
-    }
-  };
   return {
     send: (requests, flagsOf) => {
       const writer = createWriter();
@@ -153,16 +147,19 @@ function openWire(protocol: number): Wire {
         const at = writer.length();
         const flags = NLM_F.REQUEST | (request.flags ?? 0) | flagsOf(index);
         putMessage(writer, request, { flags, sequence: ++sequence });
-        return { at, sequence };
+        return { at, end: writer.length(), sequence };
       });
       const bytes = writer.bytes();
       kernelCall(requests.map(({ what }) => what).join("; "));
       if (bytes.length > LARGE) setSocketOption(fd, SOL.SOCKET, SO.SNDBUFFORCE, bytes.length * 2);
       send(fd, bytes);
-      const end = (index: number): number => places[index + 1]?.at ?? bytes.length;
-      return places.map((place, index) => ({ sequence: place.sequence, bytes: bytes.subarray(place.at, end(index)) }));
+      return places.map((place) => ({ sequence: place.sequence, bytes: bytes.subarray(place.at, place.end) }));
     },
-    receive,
+    receive: () => {
+      const length = recv(fd, into, MSG.DONTWAIT | MSG.TRUNC);
+      if (length > into.length) throw new RangeError(`Cannot receive ${length} bytes of netlink (${into.length} fit)`);
+      return answersIn(into.subarray(0, length));
+    },
     close: () => closeFile(fd),
   };
 }

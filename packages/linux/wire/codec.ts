@@ -94,38 +94,44 @@ export function decode<T>(codec: Codec<T>, bytes: Uint8Array): T {
   throw new RangeError(`Cannot decode: ${bytes.length} bytes (${codec.size} are wanted)`);
 }
 
-type Get<T> = (view: DataView, at: number) => T;
-type Put<T> = (view: DataView, at: number, value: T) => void;
-
-function integer(size: number, low: number, high: number, get: Get<number>, put: Put<number>): Fixed<number> {
-  const checked: Put<number> = (view, at, value) => {
+/** @param low below 0 for a signed one; as many numbers are above it as `size` bytes hold */
+function integer(size: 1 | 2 | 4, low: number, isLittle: boolean): Fixed<number> {
+  const high = low + 2 ** (8 * size) - 1;
+  const get = (view: DataView, at: number): number => {
+    if (size === 1) return view.getUint8(at);
+    if (size === 2) return view.getUint16(at, isLittle);
+    return low < 0 ? view.getInt32(at, isLittle) : view.getUint32(at, isLittle);
+  };
+  const put = (view: DataView, at: number, value: number): void => {
     if (!Number.isInteger(value) || value < low || value > high) {
       throw new RangeError(`Cannot encode ${String(value)} (an integer from ${low} to ${high} is wanted)`);
     }
-    put(view, at, value);
+    if (size === 1) view.setUint8(at, value);
+    else if (size === 2) view.setUint16(at, value, isLittle);
+    else view.setUint32(at, value, isLittle); // of a negative number the same bits
   };
-  return { kind: "fixed", size, get, put: checked };
+  return { kind: "fixed", size, get, put };
 }
 
-function bigint(get: Get<bigint>, put: Put<bigint>): Fixed<bigint> {
-  const checked: Put<bigint> = (view, at, value) => {
+function bigint(isLittle: boolean): Fixed<bigint> {
+  const put = (view: DataView, at: number, value: bigint): void => {
     if (value !== BigInt.asUintN(64, value)) throw new RangeError(`Cannot encode ${value} (0 to 2^64-1 is wanted)`);
-    put(view, at, value);
+    view.setBigUint64(at, value, isLittle);
   };
-  return { kind: "fixed", size: 8, get, put: checked };
+  return { kind: "fixed", size: 8, get: (view, at) => view.getBigUint64(at, isLittle), put };
 }
 
-const U8 = 0xff, U16 = 0xffff, U32 = 0xffff_ffff;
-const host = LITTLE_ENDIAN;
+const S32 = -0x8000_0000;
+const [host, network] = [LITTLE_ENDIAN, false];
 
-export const u8 = integer(1, 0, U8, (v, at) => v.getUint8(at), (v, at, x) => v.setUint8(at, x));
-export const u16 = integer(2, 0, U16, (v, at) => v.getUint16(at, host), (v, at, x) => v.setUint16(at, x, host));
-export const u32 = integer(4, 0, U32, (v, at) => v.getUint32(at, host), (v, at, x) => v.setUint32(at, x, host));
-export const s32 = integer(4, -0x8000_0000, 0x7fff_ffff, (v, at) => v.getInt32(at, host), (v, at, x) => v.setInt32(at, x, host));
-export const u64 = bigint((v, at) => v.getBigUint64(at, host), (v, at, x) => v.setBigUint64(at, x, host));
-export const be16 = integer(2, 0, U16, (v, at) => v.getUint16(at, false), (v, at, x) => v.setUint16(at, x, false));
-export const be32 = integer(4, 0, U32, (v, at) => v.getUint32(at, false), (v, at, x) => v.setUint32(at, x, false));
-export const be64 = bigint((v, at) => v.getBigUint64(at, false), (v, at, x) => v.setBigUint64(at, x, false));
+export const u8 = integer(1, 0, host);
+export const u16 = integer(2, 0, host);
+export const u32 = integer(4, 0, host);
+export const s32 = integer(4, S32, host);
+export const u64 = bigint(host);
+export const be16 = integer(2, 0, network);
+export const be32 = integer(4, 0, network);
+export const be64 = bigint(network);
 
 /** Bytes that C puts between two fields, or that nobody reads. */
 export const pad = (size: number): Fixed<undefined> => ({ kind: "fixed", size, get: () => undefined, put: () => {} });
