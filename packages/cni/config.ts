@@ -91,7 +91,7 @@ export function object<const F extends Options>(options: F & Fitting<F>): Object
     get zero() { return readTable<Values>(table, {}, { prefix: "", onInvalid() {} }); },
     parse(value, where, mode) {
       if (!isObject(value)) throw invalidOption(where, value, "an object");
-      return readTable<Values>(table, value, { ...mode, prefix: where && `${where}.` });
+      return readTable<Values>(table, value, { prefix: where && `${where}.`, onInvalid: mode?.onInvalid });
     },
   };
 }
@@ -102,7 +102,7 @@ export function object<const F extends Options>(options: F & Fitting<F>): Object
  */
 export function parseConfig<T extends ConfigTable>(table: T, source: JsonObject, { onInvalid }: ParseMode = {}): ConfigOf<T> {
   const all: ConfigTable = { options: { ...wellKnown(), ...table.options } };
-  return readTable<ConfigOf<T>>(all, source, { prefix: "", ...(onInvalid && { onInvalid }) });
+  return readTable<ConfigOf<T>>(all, source, { prefix: "", onInvalid });
 }
 
 /** A table as JSON Schema, draft 2020-12. */
@@ -132,8 +132,9 @@ export function rowsOf(table: ConfigTable): OptionRow[] {
   });
 }
 
-interface Reading extends ParseMode {
+interface Reading {
   prefix: string;
+  onInvalid?: ParseMode["onInvalid"] | undefined;
 }
 
 // The one place where the compiler takes our word: that the values read by a table's readers have the types the table infers.
@@ -141,7 +142,7 @@ function readTable<T>(table: ConfigTable, source: JsonObject, reading: Reading):
 function readTable(table: ConfigTable, source: JsonObject, reading: Reading): JsonObject {
   const out: JsonObject = {};
   for (const [name, option] of Object.entries(table.options)) {
-    const value = readOption(option, find(source, name), { ...reading, prefix: reading.prefix + name });
+    const value = readOption(option, find(source, name), { prefix: reading.prefix + name, onInvalid: reading.onInvalid });
     if (value !== undefined || option !== known?.[name]) out[name] = value; // a well-known section that is absent stays absent
   }
   return out;

@@ -39,7 +39,8 @@ export interface Delegation {
 
 /** Has another plugin add, with the caller's whole configuration, and gives its result. Throws the delegate's error as a CniError. */
 export function delegateAdd(call: Delegation): Result {
-  return resultFrom(delegate("ADD", call), configVersion(call.context.raw));
+  const answer = delegate("ADD", call);
+  return answer.result ?? readResult(answer.stdout, configVersion(call.context.raw));
 }
 
 export function delegateCheck(call: Delegation): void {
@@ -98,18 +99,12 @@ export function failureOf({ status, stdout, stderr }: ExecOutcome): CniError | u
 
 /** Reads what ADD printed. A result without a version is in the configuration's, here given. Throws CniError 6. */
 export function readResult(stdout: string, version: string): Result {
-  return resultFrom(jsonIn(stdout), version);
-}
-
-function jsonIn(stdout: string): unknown {
+  let json: unknown;
   try {
-    return parseJson(stdout) ?? {};
+    json = parseJson(stdout) ?? {};
   } catch (error) {
     throw unreadable(oneLine(messageOf(error)));
   }
-}
-
-function resultFrom(json: unknown, version: string): Result {
   if (!isObject(json)) throw unreadable(`it is ${kindOf(json)} (an object is wanted)`);
   return parseResult(json, versionOfResult(json) || version);
 }
@@ -128,21 +123,26 @@ export function readVersions(outcome: ExecOutcome): string[] {
   throw failure;
 }
 
-/** Gives ADD's result as JSON, and of the other verbs nothing. */
-function delegate(command: Verb, { type, context: { args, raw }, exec = processExecSync, find: findFile = findInPath, own }: Delegation): unknown {
+/** Of a delegate in this process its result, of another one what it printed. */
+interface Answer {
+  result?: Result | undefined;
+  stdout: string;
+}
+
+function delegate(command: Verb, { type, context: { args, raw }, exec = processExecSync, find: findFile = findInPath, own }: Delegation): Answer {
   const path = findFile(type, args.path);
   const plugin = own?.(path);
   if (plugin) {
     const log: string[] = [];
     const result = callPlugin(plugin, { env: pluginEnvironment({}, command, args), raw }, log);
     for (const line of log) process.stderr.write(`${line}\n`);
-    return result;
+    return { result, stdout: "" };
   }
   const outcome = exec({ path, env: pluginEnvironment(process.env, command, args), stdin: encode(raw) });
   const failure = failureOf(outcome);
   if (failure) throw failure;
   if (outcome.stderr !== "") process.stderr.write(outcome.stderr);
-  return command === "ADD" ? jsonIn(outcome.stdout) : undefined;
+  return outcome;
 }
 
 function configVersion(raw: JsonObject): string {

@@ -82,44 +82,61 @@ function familyOf(text: string): 4 | 6 {
 // ── reading ──
 
 function fromLists(json: JsonObject): Result {
-  const read = readers().lists.parse(json, "");
-  const interfaces = read.interfaces.map(({ name, mac, mtu, sandbox, socketPath, pciID }): Interface => ({
-    name, ...(mac && { mac }), ...(mtu && { mtu }), ...(sandbox && { sandbox }), ...(socketPath && { socketPath }), ...(pciID && { pciID }),
-  }));
-  const ips = read.ips.map(({ address, gateway, interface: at }): IpConfig => ({
-    address, ...(gateway && { gateway }), ...(at !== undefined && { interface: at }),
-  }));
-  return { ...filled({ interfaces, ips, routes: read.routes.map(route) }), ...dns(read.dns) };
+  return withoutEmpty(readers().lists.parse(json, ""));
 }
 
 function fromFirst(json: JsonObject): Result {
-  const read = readers().first.parse(json, "");
-  const both = [read.ip4, read.ip6].filter((one) => one !== undefined);
-  const ips = both.map(({ ip: address, gateway }): IpConfig => ({ address, ...(gateway && { gateway }) }));
-  return { ...filled({ ips, routes: both.flatMap(({ routes }) => routes.map(route)) }), ...dns(read.dns) };
+  const { ip4, ip6, dns } = readers().first.parse(json, "");
+  const both = [ip4, ip6].filter((one) => one !== undefined);
+  return withoutEmpty({ ips: both.map(({ ip: address, gateway }) => ({ address, gateway })), routes: both.flatMap(({ routes }) => routes), dns });
 }
 
-function filled(lists: { interfaces?: Interface[]; ips: IpConfig[]; routes: Route[] }): Result {
-  const { interfaces = [], ips, routes } = lists;
-  return { ...(interfaces.length > 0 && { interfaces }), ...(ips.length > 0 && { ips }), ...(routes.length > 0 && { routes }) };
+/**
+ * What a reader of the printed form has: of the newest form the result itself, of an older one what there is room for. So a caller in
+ * the same process sees what one in another process sees, without printing and reading.
+ */
+export function readBack(result: Result, printed: JsonObject): Result {
+  return formOf(versionOfResult(printed)) === "third" ? withoutEmpty(result) : parseResult(printed);
 }
 
-interface ReadRoute { dst: string; gw: string | undefined; mtu: number; advmss: number; priority: number; table: number | undefined; scope: number | undefined }
+/** A value in which what may be absent may be undefined as well. */
+type Loose<T> = { [K in keyof T]: T[K] | (object extends Pick<T, K> ? undefined : never) };
 
-function route({ dst, gw, mtu, advmss, priority, table, scope }: ReadRoute): Route {
+interface LooseResult {
+  interfaces?: readonly Loose<Interface>[];
+  ips?: readonly Loose<IpConfig>[];
+  routes?: readonly Loose<Route>[];
+  dns?: Loose<Dns>;
+}
+
+/** A copy without lists that are empty, and without what is empty in their items. */
+function withoutEmpty({ interfaces = [], ips = [], routes = [], dns = {} }: LooseResult): Result {
+  const names = fullDns(dns);
   return {
-    dst, ...(gw && { gw }), ...(mtu && { mtu }), ...(advmss && { advmss }), ...(priority && { priority }),
-    ...(table !== undefined && { table }), ...(scope !== undefined && { scope }),
+    ...(interfaces.length > 0 && { interfaces: interfaces.map(fullInterface) }),
+    ...(ips.length > 0 && { ips: ips.map(fullIp) }),
+    ...(routes.length > 0 && { routes: routes.map(fullRoute) }),
+    ...(Object.keys(names).length > 0 && { dns: names }),
   };
 }
 
-function dns({ nameservers, domain, search, options }: Required<Dns>): { dns?: Dns } {
-  const said: Dns = {
-    ...(nameservers.length > 0 && { nameservers }), ...(domain && { domain }),
-    ...(search.length > 0 && { search }), ...(options.length > 0 && { options }),
-  };
-  return Object.keys(said).length > 0 ? { dns: said } : {};
-}
+const fullInterface = ({ name, mac, mtu, sandbox, socketPath, pciID }: Loose<Interface>): Interface => ({
+  name, ...(mac && { mac }), ...(mtu && { mtu }), ...(sandbox && { sandbox }), ...(socketPath && { socketPath }), ...(pciID && { pciID }),
+});
+
+const fullIp = ({ address, gateway, interface: at }: Loose<IpConfig>): IpConfig => ({
+  address, ...(gateway && { gateway }), ...(at !== undefined && { interface: at }),
+});
+
+const fullRoute = ({ dst, gw, mtu, advmss, priority, table, scope }: Loose<Route>): Route => ({
+  dst, ...(gw && { gw }), ...(mtu && { mtu }), ...(advmss && { advmss }), ...(priority && { priority }),
+  ...(table !== undefined && { table }), ...(scope !== undefined && { scope }),
+});
+
+const fullDns = ({ nameservers = [], domain, search = [], options = [] }: Loose<Dns>): Dns => ({
+  ...(nameservers.length > 0 && { nameservers }), ...(domain && { domain }),
+  ...(search.length > 0 && { search }), ...(options.length > 0 && { options }),
+});
 
 /** Declared as a plugin's options are, which brings the case of keys, null and the error messages with it. Made when first needed. */
 function tables() {
@@ -127,7 +144,7 @@ function tables() {
     nameservers: [stringList, [], ""], domain: [string, "", ""], search: [stringList, [], ""], options: [stringList, [], ""],
   });
   const noDns = { nameservers: [], domain: "", search: [], options: [] };
-  const routes: Parser<ReadRoute[]> = list(object({
+  const routes: Parser<Loose<Route>[]> = list(object({
     dst: [cidr, required, ""], gw: [ip, undefined, ""], mtu: [integer, 0, ""], advmss: [integer, 0, ""], priority: [integer, 0, ""],
     table: [integer, undefined, ""], scope: [integer, undefined, ""],
   }));

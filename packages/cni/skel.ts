@@ -15,7 +15,7 @@ import { CniError, ErrorCode, messageOf, oneLine, toCniError } from "./errors.ts
 import { encode, find, isObject, kindOf, parseJson, textOf, type JsonObject } from "./json.ts";
 import { isOwnNetns } from "./netns.ts";
 import type { Result } from "./result.ts";
-import { formatResult, parseResult, printObject } from "./results.ts";
+import { formatResult, parseResult, printObject, readBack } from "./results.ts";
 import { createUndo, type Undo } from "./undo.ts";
 import { allVersions, atLeast, currentVersion, parseVersion } from "./version.ts";
 
@@ -113,8 +113,8 @@ function serve(plugin: Plugin, request: PluginRequest, log: string[]): string {
     return `${encode({ cniVersion: currentVersion, supportedVersions: plugin.versions })}\n`;
   }
   const raw = networkIn(parsed(read(request.stdin)) ?? {});
-  const result = perform(plugin, { variables, raw, log, isOwnNetns: request.isOwnNetns ?? isOwnNetns });
-  return result ? printObject(result) : "";
+  const added = perform(plugin, { variables, raw, log, isOwnNetns: request.isOwnNetns ?? isOwnNetns });
+  return added ? printObject(added.printed) : "";
 }
 
 /** A call of a plugin of this very program by another one. */
@@ -127,13 +127,14 @@ export interface PluginCall {
 
 /**
  * Does what a process of its own would do, without the process and without text between the two: the same checks, the same options,
- * the same undoing. Gives ADD's result as the object that would be printed. Throws CniError; warnings go to `log`.
+ * the same undoing. Gives what ADD's printed result would be read as. Throws CniError; warnings go to `log`.
  */
-export function callPlugin(plugin: Plugin, { env, raw }: PluginCall, log: string[]): JsonObject | undefined {
+export function callPlugin(plugin: Plugin, { env, raw }: PluginCall, log: string[]): Result | undefined {
   try {
     const copy: unknown = JSON.parse(JSON.stringify(raw)); // each its own, as with processes
     // Whose namespace CNI_NETNS is was asked by the caller's own frame, before anything was touched.
-    return perform(plugin, { variables: readVariables(env), raw: networkIn(copy), log, isOwnNetns: () => false });
+    const added = perform(plugin, { variables: readVariables(env), raw: networkIn(copy), log, isOwnNetns: () => false });
+    return added && readBack(added.result, added.printed);
   } catch (error) {
     const { code, msg, details } = toCniError(error).toJSON();
     throw new CniError(code, msg, details === undefined ? {} : { details });
@@ -146,8 +147,14 @@ interface Performance extends Required<Pick<PluginRequest, "isOwnNetns">> {
   log: string[];
 }
 
-/** From a configuration that reads to the plugin's code; gives ADD's result in the configuration's version. */
-function perform(plugin: Plugin, { variables, raw, log, isOwnNetns: isOwn }: Performance): JsonObject | undefined {
+/** What ADD gave, and the same as the object that the configuration's version prints. */
+interface Added {
+  result: Result;
+  printed: JsonObject;
+}
+
+/** From a configuration that reads to the plugin's code. */
+function perform(plugin: Plugin, { variables, raw, log, isOwnNetns: isOwn }: Performance): Added | undefined {
   const { command } = variables;
   if (command !== "ADD" && command !== "DEL" && command !== "CHECK" && command !== "GC" && command !== "STATUS") {
     throw new CniError(ErrorCode.INVALID_ENVIRONMENT, `unknown CNI_COMMAND: ${oneLine(command)}`);
@@ -281,11 +288,12 @@ function readValid(raw: JsonObject): Attachment[] | undefined {
 }
 
 /** Nothing stays behind a failed ADD, and a result that the network's version cannot express is a failure, too. */
-function addOrUndo(plugin: Plugin, context: ReturnType<typeof contextFor>, version: string, log: string[]): JsonObject {
+function addOrUndo(plugin: Plugin, context: ReturnType<typeof contextFor>, version: string, log: string[]): Added {
   try {
-    const result = formatResult(plugin.add(context), version);
+    const result = plugin.add(context);
+    const printed = formatResult(result, version);
     context.undo.forget();
-    return result;
+    return { result, printed };
   } catch (error) {
     for (const failure of context.undo.run()) log.push(`${plugin.type}: cannot undo a step of the failed ADD: ${oneLine(messageOf(failure))}`);
     throw error;

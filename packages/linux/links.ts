@@ -7,7 +7,7 @@
 import { isErrno, unless } from "./errors.ts";
 import { macFrom, type Mac } from "./mac.ts";
 import type { NetlinkSocket } from "./netlink.ts";
-import { IF_OPER, IFF, IN6_ADDR_GEN_MODE, IPVLAN_MODE, MACVLAN_MODE, link as linkMessage, type IFLA_INFO } from "./uapi/if_link.ts";
+import { IF_OPER, IFF, IN6_ADDR_GEN_MODE, IPVLAN_MODE, MACVLAN_MODE, link as linkMessage, linkAnswer } from "./uapi/if_link.ts";
 import { IFF_OF_TUN, type IFLA_TUN } from "./uapi/if_tun.ts";
 import { nsid as nsidMessage } from "./uapi/net_namespace.ts";
 import { NLM_F } from "./uapi/netlink.ts";
@@ -257,7 +257,8 @@ function infoOf(link: Alone) {
 }
 
 /** The mode's name, or the VLAN's number. */
-function modeOf(info: Value<typeof IFLA_INFO>): string {
+function modeOf(info: NonNullable<Value<typeof linkAnswer>["attrs"]>["LINKINFO"]): string {
+  if (!info) return "";
   if (info.kind === "vlan") return String(info.data?.ID ?? "");
   if (info.kind !== "macvlan" && info.kind !== "ipvlan") return "";
   const modes = info.kind === "macvlan" ? MACVLAN_MODES : IPVLAN_MODES;
@@ -302,7 +303,7 @@ const tunFrom = ({ TYPE, OWNER, GROUP, MULTI_QUEUE }: Value<typeof IFLA_TUN>): T
   ({ tap: TYPE === IFF_OF_TUN.TAP, owner: OWNER, group: GROUP, multiQueue: MULTI_QUEUE === 1 });
 
 function linkFrom(body: Uint8Array): Link {
-  const { ifi_index, ifi_flags, attrs } = linkMessage.decode(body);
+  const { ifi_index, ifi_flags, attrs } = linkAnswer.decode(body);
   const info = attrs.LINKINFO;
   return {
     index: ifi_index,
@@ -321,7 +322,7 @@ function linkFrom(body: Uint8Array): Link {
     linkIndex: attrs.LINK ?? 0,
     linkNetnsId: attrs.LINK_NETNSID,
     alias: attrs.IFALIAS ?? "",
-    mode: info ? modeOf(info) : "",
+    mode: modeOf(info),
     table: info?.kind === "vrf" ? info.data?.TABLE : undefined,
     tun: info?.kind === "tun" && info.data ? tunFrom(info.data) : undefined,
   };

@@ -102,3 +102,16 @@ export const IFLA_INFO = tagged("IFLA_INFO", { kind: ["KIND", 1], data: ["DATA",
 
 export const IFLA = attrs("IFLA", { ...plain, PROTINFO: [12, IFLA_BRPORT], LINKINFO: [18, IFLA_INFO] });
 export const link = message(ifinfomsg, IFLA);
+
+/** What of a link is read: of four times as much that the kernel tells, for a bridge nine times. */
+const IFLA_INFO_READ = tagged("IFLA_INFO", { kind: ["KIND", 1], data: ["DATA", 2] }, {
+  ipvlan: IFLA_IPVLAN,
+  macvlan: IFLA_MACVLAN,
+  tun: IFLA_TUN,
+  vlan: IFLA_VLAN,
+  vrf: IFLA_VRF,
+});
+const { ADDRESS, IFNAME, MTU, LINK, MASTER, TXQLEN, OPERSTATE, IFALIAS, CARRIER, LINK_NETNSID } = plain;
+export const linkAnswer = message(ifinfomsg, attrs("IFLA", {
+  ADDRESS, IFNAME, MTU, LINK, MASTER, TXQLEN, OPERSTATE, IFALIAS, CARRIER, LINK_NETNSID, LINKINFO: [18, IFLA_INFO_READ],
+}));

@@ -66,6 +66,7 @@ export function withGateways(routes: readonly Route[], ips: Result["ips"] = []):
     const gw = route.gw ?? ips.find(({ address, gateway }) => gateway && parseCidr(address).family === family)?.gateway;
     return gw === undefined ? route : { ...route, gw };
   });
+  if (whole.length < 2) return whole;
   const texts = whole.map((route) => JSON.stringify(Object.entries(route).toSorted(([a], [b]) => (a < b ? -1 : 1))));
   return whole.filter((_, at) => texts.indexOf(texts[at] ?? "") === at);
 }
