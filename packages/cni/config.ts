@@ -159,7 +159,7 @@ function readOption([parser, fallback]: Option, value: unknown, { prefix: where,
     const instead = fallback === required ? parser.zero : fallback;
     if (fallback === required && instead === undefined) throw error;
     onInvalid(error);
-    return fallback === required ? structuredClone(instead) : preset(parser, instead);
+    return fallback === required ? copyOf(instead) : preset(parser, instead);
   }
 }
 
@@ -167,7 +167,15 @@ function readOption([parser, fallback]: Option, value: unknown, { prefix: where,
 function preset(parser: Parser<unknown>, fallback: unknown): unknown {
   if (typeof fallback !== "object") return fallback;
   if ("complete" in parser && typeof parser.complete === "function") return parser.complete(fallback);
-  return Array.isArray(fallback) ? fallback.map((item: unknown) => structuredClone(item)) : structuredClone(fallback);
+  return copyOf(fallback);
+}
+
+function copyOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (!isObject(value)) return value;
+  const copy: JsonObject = {};
+  for (const key of Object.keys(value)) copy[key] = copyOf(value[key]);
+  return copy;
 }
 
 /** Made when first needed, not at import: start-up is time that every pod waits for. */

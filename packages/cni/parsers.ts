@@ -142,7 +142,7 @@ function integerWithin({ min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_IN
   const lower = min > Number.MIN_SAFE_INTEGER && { minimum: min };
   const upper = max < Number.MAX_SAFE_INTEGER && { maximum: max };
   return {
-    describe, schema: { type: "integer", ...lower, ...upper }, zero: Math.max(0, min),
+    describe, schema: { type: "integer", ...lower, ...upper }, zero: min > 0 ? min : 0,
     parse(value, where) {
       const whole = typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max;
       return whole ? value : refuse(where, value, describe);

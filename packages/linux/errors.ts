@@ -3,10 +3,11 @@
  *
  * Decide on `errno` ("EEXIST"), never on the message's text. The words come from libc's strerror.
  */
+import { E } from "./uapi/errno.ts";
+
 /** The name of an errno number: 17 → "EEXIST". A number that has no name stays a number: "E524". */
 export function errnoName(number: number): string {
-  const { E }: typeof import("./uapi/errno.ts") = require("./uapi/errno.ts"); // a long table, which a run without an error does not need
-  for (const [name, value] of Object.entries(E)) if (value === number) return `E${name}`;
+  for (const [name, value] of Object.entries(E())) if (value === number) return `E${name}`;
   return `E${number}`;
 }
 

@@ -165,7 +165,7 @@ export function isSameFile(one: string, other: string): boolean {
   return facts !== undefined && facts.identity === findFacts(other)?.identity;
 }
 
-/** Says when a file or folder was changed last, in seconds since 1970: a mark that the next change to it wipes out. */
+/** Says when a file or folder was changed last, in whole seconds since 1970: a mark that the next change to it wipes out. */
 export function setTime(path: string, seconds: number): void {
   kernelCall(`set the time of ${path}`);
   setFileTime(path, seconds);
@@ -192,7 +192,11 @@ export function lockOpen(fd: number, options: LockOptions): void {
   locked(options, () => unless(["EAGAIN", "EWOULDBLOCK"], () => (flock(fd, LOCK.EX | LOCK.NB), fd)));
 }
 
-function locked({ path, timeoutMs }: LockOptions, tryOnce: () => number | undefined): number {
+function locked(options: LockOptions, tryOnce: () => number | undefined): number {
+  return tryOnce() ?? lockedInTime(options, tryOnce);
+}
+
+function lockedInTime({ path, timeoutMs }: LockOptions, tryOnce: () => number | undefined): number {
   const deadline = performance.now() + timeoutMs;
   for (let pauseMs = 0.2; ; pauseMs = Math.min(pauseMs * 2, 20)) {
     const fd = tryOnce();

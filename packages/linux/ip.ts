@@ -103,9 +103,8 @@ export function plus(ip: Ip, distance: bigint): Ip {
 
 function masked(ip: Ip, prefix: number, fill: number): Ip {
   const bytes = ip.bytes.slice();
-  for (let index = prefix >> 3; index < bytes.length; index++) {
-    const kept = Math.max(0, prefix - index * 8); // how many of this byte's bits are the network's
-    const mask = (0xff00 >> kept) & 0xff;
+  for (let index = prefix >> 3, kept = prefix & 7; index < bytes.length; index++, kept = 0) {
+    const mask = (0xff00 >> kept) & 0xff; // `kept` of this byte's bits are the network's
     bytes[index] = ((bytes[index] ?? 0) & mask) | (fill & ~mask);
   }
   return ipFrom(bytes);

@@ -239,10 +239,10 @@ function factsIn(found: Uint8Array): FileFacts {
   };
 }
 
-/** Says when a file was changed last, in seconds since 1970 (utimensat(2)). */
+/** Says when a file was changed last, in whole seconds since 1970 (utimensat(2)). */
 export function setFileTime(path: string, seconds: number): void {
-  const [sec, nsec] = [BigInt(Math.floor(seconds)), BigInt(Math.round((seconds % 1) * 1e9))];
-  const times = encode(timespecs, { atime_sec: sec, atime_nsec: nsec, mtime_sec: sec, mtime_nsec: nsec }).slice();
+  const sec = BigInt(seconds);
+  const times = encode(timespecs, { atime_sec: sec, mtime_sec: sec }).slice();
   checked(`set the time of "${path}"`, libc().utimensat(AT.FDCWD, cstring(path), times, 0));
 }
 

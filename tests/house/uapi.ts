@@ -47,8 +47,9 @@ interface Claim {
   readonly number: number;
 }
 
-/** An attribute set brings its prefix and its table; of plain numbers the export's own name is the prefix. */
+/** An attribute set brings its prefix and its table; of plain numbers the export's own name is the prefix. A long table may be a function that makes it. */
 function claimsOf(key: string, value: unknown): Claim[] {
+  if (typeof value === "function" && value.length === 0) return claimsOf(key, value());
   if (typeof value === "number") return [{ names: [key], number: value }];
   if (!isObject(value)) return [];
   const isSet = "table" in value && isObject(value["table"]) && typeof value["name"] === "string";

@@ -14,7 +14,8 @@ import { cstring, decode, u16, viewOf, write } from "./codec.ts";
 
 type Table = { readonly [name: string]: readonly [type: number, codec: Codec<unknown>] };
 type AnyTable = Record<string, readonly [type: number, codec: Codec<unknown>]>;
-export type Unknown = { unknown?: Map<number, Uint8Array> };
+/** All attributes as they came, where some are among them that no table names: those are written back. */
+export type Unknown = { unknown?: Uint8Array };
 export type Attrs<T> = { [K in keyof T]?: T[K] extends readonly [number, infer C] ? Value<C> : never } & Unknown;
 export interface AttrSet<T> extends Blob<Attrs<T>> {
   /** The kernel's prefix, as in IFLA_MTU: "IFLA". */
@@ -86,7 +87,7 @@ export function attrs<const T extends Table>(name: string, table: T): AttrSet<T>
     } catch (error) {
       throw key === undefined ? error : named(`${name}_${key}`, error);
     }
-    if (hasUnknown) keepUnknown(out, name, entries, raw.slice());
+    if (hasUnknown) out["unknown"] = raw.slice();
     return out as Attrs<T>;
   };
   const writeAll = (writer: Writer, value: Attrs<T>): void => {
@@ -105,7 +106,11 @@ export function attrs<const T extends Table>(name: string, table: T): AttrSet<T>
     } catch (error) {
       throw inside === "" ? error : named(`${name}_${inside}`, error);
     }
-    items.unknown?.forEach((body, type) => writeAttribute(writer, type, rawBytes, body));
+    if (items.unknown) writeUnknown(writer, name, items.unknown);
+  };
+  const writeUnknown = (writer: Writer, name: string, raw: Uint8Array): void => {
+    const known = (keys ??= keysByType(entries));
+    for (const { type, body } of attributesOf(name, raw)) if (known[type] === undefined) writeAttribute(writer, type, rawBytes, body);
   };
   return { kind: "blob", nested: true, name, table, read, write: writeAll };
 }
@@ -117,15 +122,6 @@ function keysByType(entries: AnyTable): string[] {
     if (entry) keys[entry[0]] = key;
   }
   return keys;
-}
-
-/** The kernel tells three times as much as anybody here reads, so what no table names is taken apart when somebody looks. */
-function keepUnknown(out: object, name: string, entries: AnyTable, raw: Uint8Array): void {
-  const get = (): Map<number, Uint8Array> => {
-    const known = keysByType(entries);
-    return new Map(attributesOf(name, raw).filter(({ type }) => known[type] === undefined).map(({ type, body }) => [type, body]));
-  };
-  Object.defineProperty(out, "unknown", { enumerable: true, get });
 }
 
 const rawBytes: Blob<Uint8Array> = { kind: "blob", nested: false, read: (raw) => raw, write: (w, raw) => w.raw(raw) };
@@ -179,13 +175,11 @@ export function tagged<const V extends Kinds>(
 ): TaggedSet<V> {
   const codecs = kinds as unknown as Record<string, Blob<unknown>>;
   const [[kindName, kindType], [dataName, dataType]] = [names.kind, names.data];
+  const table: AnyTable = { [kindName]: [kindType, cstring as Codec<unknown>], [dataName]: [dataType, rawBytes as Codec<unknown>] };
+  const both = attrs(name, table);
   const read = (raw: Uint8Array): Tagged<V> => {
-    let kind = "";
-    let data: Uint8Array | undefined;
-    for (const { type, body } of attributesOf(name, raw)) {
-      if (type === kindType) kind = cstring.read(body);
-      if (type === dataType) data = body;
-    }
+    const told = both.read(raw) as Record<string, unknown>;
+    const [kind, data] = [(told[kindName] ?? "") as string, told[dataName] as Uint8Array | undefined];
     const codec = codecs[kind];
     if (!codec) return { kind: "unknown", name: kind, ...(data && { raw: data.slice() }) };
     return { kind, ...(data && { data: within(`${name} ${kind}`, () => codec.read(data)) }) } as Tagged<V>;
@@ -197,7 +191,6 @@ export function tagged<const V extends Kinds>(
     const codec = codecs[kind];
     if (data !== undefined && codec) writeAttribute(writer, dataType, { ...codec, nested: true }, data);
   };
-  const table: AnyTable = { [kindName]: [kindType, cstring as Codec<unknown>], [dataName]: [dataType, rawBytes as Codec<unknown>] };
   return { kind: "blob", nested: true, name, table, kinds, read, write: writeBoth };
 }
 

@@ -31,7 +31,7 @@ import { bridgeFaults } from "./faults.ts";
 import { options, planOf, type Plan } from "./options.ts";
 import { collectSpoofChecks, deleteSpoofCheck, ensureSpoofCheck } from "./spoof.ts";
 import { ensureAddress, ensureBridge, firstOf, gatewayOf } from "./switch.ts";
-import { deleteGatewayLinkIfUnused, ensureGatewayLink, joinVlans, vlansOf } from "./vlan.ts";
+import { deleteGatewayLinkIfUnused, ensureGatewayLink, joinVlans } from "./vlan.ts";
 
 /** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
 const CHANGED = 100;
@@ -132,9 +132,8 @@ export default definePlugin({
 
 /** What the switch is told of this port alone; of most there is nothing. */
 function setPort(host: Netns, name: string, plan: Plan): void {
-  const { hairpinMode, portIsolation } = plan;
-  const isPlain = !hairpinMode && !portIsolation && vlansOf(plan).length === 0;
-  if (isPlain) return;
+  const { hairpinMode, portIsolation, vlan, trunk = [] } = plan;
+  if (!hairpinMode && !portIsolation && vlan === 0 && trunk.length === 0) return;
   const port = host.links.get(name);
   if (hairpinMode || portIsolation) host.links.set(port, { ...(hairpinMode && { hairpin: true }), ...(portIsolation && { isolated: true }) });
   joinVlans(host, port, plan);
@@ -163,11 +162,11 @@ function becomeGateway(host: Netns, bridge: Link, { ips = [] }: Result, plan: Pl
 }
 
 function readyPort(host: Netns, name: string): Link {
-  const deadline = performance.now() + 2_550; // as long as the reference
-  for (let ms = 1; ; ms = Math.min(ms * 2, 50)) {
+  const TIMEOUT_MS = 2_550; // as long as the reference
+  for (let waitedMs = 0, ms = 1; ; waitedMs += ms, ms = ms < 50 ? ms * 2 : ms) {
     const port = host.links.get(name);
     if (port.operational) return port;
-    if (performance.now() > deadline) throw new CniError(ErrorCode.INTERNAL, `bridge port in error state: "${name}" is not up`);
+    if (waitedMs > TIMEOUT_MS) throw new CniError(ErrorCode.INTERNAL, `bridge port in error state: "${name}" is not up`);
     pause(ms);
   }
 }

@@ -24,7 +24,7 @@ export function setsOf({ ipam, runtimeConfig, cniVersion }: Config): Pool[][] {
     if (other >= 0) throw invalid(`range set ${at} overlaps with ${other}`);
   }
   const families = sets.map(([pool]) => pool?.subnet.family);
-  if (new Set(families).size < families.length && !atLeast(cniVersion || "0.1.0", "0.3.0")) {
+  if (sets.length > 1 && new Set(families).size < families.length && !atLeast(cniVersion || "0.1.0", "0.3.0")) {
     throw invalid(`CNI version ${cniVersion || "0.1.0"} does not support more than 1 address per family`);
   }
   return sets;

@@ -47,7 +47,7 @@ export function search(set: readonly Pool[], previous: Ip | undefined, take: (ip
   const begun = set[found];
   const behind = begun && previous && searchIn(begun, { after: previous, last: begun.last }, take);
   if (behind) return behind;
-  for (const pool of [...set.slice(found + 1), ...set.slice(0, Math.max(0, found))]) {
+  for (const pool of begun ? [...set.slice(found + 1), ...set.slice(0, found)] : set) {
     const ip = searchIn(pool, pool, take);
     if (ip) return ip;
   }
