@@ -26,7 +26,9 @@ export interface Blob<T> {
 export type Codec<T> = Fixed<T> | Blob<T>;
 export type Value<C> = C extends Codec<infer T> ? T : never;
 
-const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+const probe = new Uint16Array(1);
+probe[0] = 1;
+const LITTLE_ENDIAN = new Uint8Array(probe.buffer)[0] === 1;
 
 /** Where a message is laid out: appends, and patches lengths that are known only at the end. */
 export interface Writer {
