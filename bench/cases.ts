@@ -12,6 +12,8 @@ export interface Side {
   config: object;
   /** So many addresses of host-local's folder are taken before anything is measured. */
   taken?: number;
+  /** Of DEL only the kernel's own work is timed: one netlink request that deletes the cable. */
+  kernelOnly?: boolean;
 }
 
 export interface Case {
@@ -61,8 +63,15 @@ export const cases: readonly Case[] = [
   },
   { name: "ptp", about: "ptp + host-local + ipMasq, ours beside the reference's", ...ptp, takes: { add: null, del: null } },
   { name: "bridge", about: "bridge + host-local, ours beside the reference's", ...both(bridge), takes: { add: 0.8, del: null, adds: 0.6 } },
+  {
+    name: "bridge-delete",
+    about: "DEL of bridge + host-local beside the kernel's own time to delete the cable",
+    ours: both(bridge).ours,
+    peer: { ...both(bridge).ours, kernelOnly: true },
+    takes: { del: 1.1 },
+  },
   { name: "bridge-masquerade", about: "bridge + host-local + ipMasq, ours beside the reference's", ...both({ ...bridge, ipMasq: true }), takes: { add: 0.4, del: null } },
-  { name: "macvlan", about: "macvlan + host-local, ours beside the reference's", ...both({ type: "macvlan", master: "eth0", ipam }), takes: { add: null, del: null } },
+  { name: "macvlan", about: "macvlan + host-local, ours beside the reference's", ...both({ type: "macvlan", master: "eth0", ipam }), takes: { add: 1, del: null } },
   { name: "host-local", about: "host-local alone, ours beside the reference's", ...alone, takes: { add: null, del: null } },
   { name: "host-local-full", about: "host-local with 60,000 addresses taken beside host-local with none, both ours", ours: { ...alone.ours, taken: 60_000 }, peer: alone.ours, takes: { add: 1.2, del: 1.2 } },
 ];

@@ -10,6 +10,8 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Netns } from "@vethwork/linux";
+import { hostEndName } from "@vethwork/plugins/shared/attachment.ts";
 import type { Side } from "./cases.ts";
 
 export type Task =
@@ -37,7 +39,7 @@ const NETNS = "/run/netns";
 const nothing: Sample = { ms: 0, mebibytes: 0 };
 
 async function perform(side: Side, task: Task): Promise<Sample> {
-  if (task.what === "call") return call(side, task.command, task.pod);
+  if (task.what === "call") return side.kernelOnly && task.command === "DEL" ? deleteCable(side, task.pod) : call(side, task.command, task.pod);
   if (task.what === "crowd") return crowd(side, task.command, task.pods);
   if (task.what === "take") return takeAddresses(task.addresses);
   task.pods.forEach(task.what === "prepare" ? makeNamespace : deleteNamespace);
@@ -51,6 +53,18 @@ function call(side: Side, command: string, pod: string): Sample {
   const ms = performance.now() - begun;
   if (exitCode !== 0) throw failed(side, command, `${stdout}${stderr}`);
   return { ms, mebibytes: (resourceUsage?.maxRSS ?? 0) / 1024 / 1024 };
+}
+
+/** Times the kernel; the plugin then gives the address back. */
+function deleteCable(side: Side, pod: string): Sample {
+  using host = Netns.host();
+  const name = hostEndName({ containerId: pod, ifname: "eth0" });
+  host.links.get(name); // the socket is open now
+  const begun = performance.now();
+  host.links.delete(name);
+  const ms = performance.now() - begun;
+  call(side, "DEL", pod);
+  return { ...nothing, ms };
 }
 
 async function crowd(side: Side, command: string, pods: readonly string[]): Promise<Sample> {

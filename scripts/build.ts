@@ -15,7 +15,7 @@
  * A container runtime may be executing the file while it is replaced. So it is written under another name and renamed:
  * who runs the old one keeps the old one. Says what it did on stderr.
  */
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { renameSync, rmSync, statSync, symlinkSync, utimesSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
@@ -108,7 +108,23 @@ function compile(work: string, types: readonly string[], test: boolean): void {
     "--define", `VETHWORK_FAULTS=${test}`,
     entry, "--outfile", outfile,
   ]);
+  disarm(outfile);
   chmodSync(outfile, 0o755);
+}
+
+/**
+ * The runtime obeys variables that turn the binary into another program: BUN_BE_BUN makes it a JavaScript runtime that runs
+ * whatever file it is given, BUN_OPTIONS preloads one. Neither can be switched off, so the names in the binary are made
+ * ones that no variable can have (docs/decisions/0023-the-binary-obeys-few-variables.md).
+ */
+function disarm(binary: string): void {
+  const bytes = readFileSync(binary);
+  for (const name of ["BUN_BE_BUN", "BUN_OPTIONS"]) {
+    let at = bytes.indexOf(name);
+    if (at < 0) throw new CommandFailed(`Cannot disarm ${name}: the runtime does not have it (look whether a new one obeys another)`);
+    for (; at >= 0; at = bytes.indexOf(name, at + 1)) bytes.write(name.replaceAll("_", "="), at, "latin1");
+  }
+  writeFileSync(binary, bytes);
 }
 
 const importing = (what: string, file: string): string => `import ${what} from ${JSON.stringify(file)};\n`;
