@@ -9,7 +9,7 @@
  *   kill:N             SIGKILL to ourselves just before call N (the first is 1)
  *   fail:N:ENOMEM      call N fails with that errno instead of being made
  *
- * The shipped binary is built with VETHWORK_FAULTS false: the bundler then removes all of this.
+ * The shipped binary is built with VETHWORK_FAULTS false: of all this is left a call that does nothing.
  */
 import { KernelError } from "./errors.ts";
 
