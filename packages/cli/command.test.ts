@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { commands } from "./command.ts";
 
 const vethwork = (...args: string[]): { code: number; out: string; err: string } => {
-  const argv = [process.execPath, join(import.meta.dir, "main.ts"), ...args];
+  const argv = [process.execPath, join(import.meta.dir, "testing/vethwork.ts"), ...args];
   const { exitCode, stdout, stderr } = Bun.spawnSync(argv, { argv0: "vethwork" });
   return { code: exitCode, out: stdout.toString(), err: stderr.toString() };
 };
