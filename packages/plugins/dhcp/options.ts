@@ -25,7 +25,7 @@ const NAMES: Readonly<Record<string, number>> = {
   "host-name": OPTION.HOST_NAME[0], "user-class": OPTION.USER_CLASS[0], "vendor-class-identifier": OPTION.VENDOR_CLASS[0],
 };
 /** Routers and netmask are what the reference asks for, in its order; the others make the result's name servers and MTU. */
-const DEFAULT = [OPTION.ROUTER, OPTION.SUBNET_MASK, OPTION.DNS, OPTION.DOMAIN_NAME, OPTION.DOMAIN_SEARCH, OPTION.MTU].map(([code]) => code);
+const DEFAULT = [OPTION.ROUTER[0], OPTION.SUBNET_MASK[0], OPTION.DNS[0], OPTION.DOMAIN_NAME[0], OPTION.DOMAIN_SEARCH[0], OPTION.MTU[0]];
 /** The longest value that one piece of an option holds. */
 const LONGEST = 255;
 

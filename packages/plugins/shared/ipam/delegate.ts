@@ -4,6 +4,7 @@
  */
 import { CniError, ErrorCode, delegateAdd, delegateCheck, delegateDel, delegateGc, delegateStatus, type Delegation, type Result } from "@vethwork/cni";
 import type { DelegateContext, Ipam, Undo } from "@vethwork/cni";
+import dhcp from "../../dhcp/dhcp.ts";
 import hostLocal from "../../host-local/host-local.ts";
 import staticAddresses from "../../static/static.ts";
 import { delegationTo, type Plugins } from "../delegate.ts";
@@ -30,4 +31,4 @@ const typeOf = ({ config }: IpamContext): string => config.ipam?.type ?? "";
 const callOf = (context: IpamContext): Delegation => delegationTo(typeOf(context), context, own);
 
 /** They are in the program of each plugin that asks for addresses. */
-const own: Plugins = { "host-local": hostLocal, static: staticAddresses };
+const own: Plugins = { dhcp, "host-local": hostLocal, static: staticAddresses };
