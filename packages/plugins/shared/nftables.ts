@@ -2,9 +2,12 @@
 import { CniError, ErrorCode } from "@vethwork/cni";
 import { unless, type Netns } from "@vethwork/linux";
 
+/** The kernel is one, whatever the namespace: it is asked once. */
+let known: boolean | undefined;
+
 /** False where it has none: then nobody made rules, and DEL has none to take away. */
 export const hasNftables = (host: Netns): boolean =>
-  unless(["EINVAL", "EPROTONOSUPPORT", "EOPNOTSUPP"], () => host.nft.generation()) !== undefined;
+  (known ??= unless(["EINVAL", "EPROTONOSUPPORT", "EOPNOTSUPP"], () => host.nft.generation()) !== undefined);
 
 /** STATUS: could rules be made now? CniError 50 where not. */
 export function statusOfNftables(host: Netns): void {
