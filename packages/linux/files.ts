@@ -7,6 +7,7 @@
 import { isErrno, unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
 import { closeFile, factsOf, findFacts, findFile, flock, makeFolder, namesIn, openFile, readFile, rename, setFileTime, unlink, writeFile } from "./libc.ts";
+import { pause } from "./pause.ts";
 import { AT, O } from "./uapi/fs.ts";
 import { LOCK } from "./uapi/socket.ts";
 
@@ -150,6 +151,9 @@ export function findTime(path: string): number | undefined {
   return findFacts(path)?.changed;
 }
 
+/** Tells what is at `path` from everything else that there is now; undefined where there is nothing. */
+export const findIdentity = (path: string): string | undefined => findFacts(path)?.identity;
+
 /** True where a path leads to a regular file. */
 export const isFile = (path: string): boolean => unless(["EACCES"], () => findFacts(path)?.isFile) ?? false;
 
@@ -161,8 +165,8 @@ export function isDevice(path: string): boolean {
 
 /** True where both paths lead to one file, by whatever links. */
 export function isSameFile(one: string, other: string): boolean {
-  const facts = findFacts(one);
-  return facts !== undefined && facts.identity === findFacts(other)?.identity;
+  const identity = findIdentity(one);
+  return identity !== undefined && identity === findIdentity(other);
 }
 
 /** Says when a file or folder was changed last, in whole seconds since 1970: a mark that the next change to it wipes out. */
@@ -204,7 +208,7 @@ function lockedInTime({ path, timeoutMs }: LockOptions, tryOnce: () => number | 
     if (performance.now() >= deadline) {
       throw new RangeError(`Cannot lock "${path}": ${holderOf(path)} holds it (waited ${timeoutMs} ms)`);
     }
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
+    pause(pauseMs);
   }
 }
 

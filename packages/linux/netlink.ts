@@ -35,6 +35,11 @@ export interface NetlinkSocket extends Disposable {
   get<T, R>(request: Request<T>, decode: (body: Uint8Array) => R): R;
   /** Asks for all things of a kind; asked again where they changed meanwhile, up to five times. */
   dump<T, R>(request: Request<T>, decode: (body: Uint8Array) => R): R[];
+  /**
+   * As dump, once, and nothing is kept: each thing is handed on as it comes, for what there may be a million of. What
+   * changes meanwhile may be missed. The visitor asks the kernel nothing: the buffer it reads from is everybody's.
+   */
+  visit<T>(request: Request<T>, visitor: (body: Uint8Array) => void): void;
   /** Sends several requests in one message; only the last is acknowledged, an error may come for each. */
   batch(requests: readonly Request<unknown>[]): void;
 }
@@ -102,6 +107,7 @@ export function openNetlink(protocol: number): NetlinkSocket {
       }
       throw new KernelError(`Cannot ${one.what}`, "EINTR", { reason: `it changed during each of ${DUMPS} dumps` });
     },
+    visit: (one, visitor) => void visit(one, visitor),
     batch: (requests) => {
       const last = requests.length - 2; // the operation before the batch's end
       const sent = wire.send(requests, (index) => (index === last ? NLM_F.ACK : 0));

@@ -10,6 +10,7 @@
  * because any thread that the runtime starts meanwhile would stay there.
  */
 import { createAddrs, type Addrs } from "./addrs.ts";
+import { createConntrack, type Conntrack } from "./conntrack.ts";
 import { KernelError, isErrno, unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
 import { lockOpen } from "./files.ts";
@@ -43,6 +44,7 @@ export interface Netns extends Disposable {
   readonly qdiscs: Qdiscs;
   readonly filters: Filters;
   readonly nft: Nft;
+  readonly conntrack: Conntrack;
   /** Runs synchronous work with the calling thread in the namespace. */
   inside<T>(work: () => T): T;
   sameAs(other: Netns): boolean;
@@ -98,6 +100,7 @@ function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): N
     };
   };
   const rtnl = socketOf(NETLINK.ROUTE);
+  const netfilter = socketOf(NETLINK.NETFILTER);
   const made: { -readonly [K in keyof Netns]?: Netns[K] } = {}; // each when it is first asked for
   return {
     path,
@@ -111,7 +114,8 @@ function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): N
     get vlans() { return made.vlans ??= createVlans(rtnl); },
     get qdiscs() { return made.qdiscs ??= createQdiscs(rtnl); },
     get filters() { return made.filters ??= createFilters(rtnl); },
-    get nft() { return made.nft ??= createNft(socketOf(NETLINK.NETFILTER)); },
+    get nft() { return made.nft ??= createNft(netfilter); },
+    get conntrack() { return made.conntrack ??= createConntrack(netfilter); },
     inside,
     sameAs: (other) => other.identity() === factsOf(fd).identity,
     lock: (timeoutMs) => lockOpen(fd, { path, timeoutMs }),

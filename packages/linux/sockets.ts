@@ -24,8 +24,8 @@ export interface Endpoint {
 }
 
 export interface SocketKind {
-  /** "icmp" is a raw socket: it gets every ICMP packet of its namespace; in IPv4 with the IP header in front. */
-  kind: "tcp" | "udp" | "icmp";
+  /** "icmp" and "sctp" are raw sockets: they get every packet of that protocol in their namespace; in IPv4 with the IP header in front. */
+  kind: "tcp" | "udp" | "icmp" | "sctp";
   family: Family;
   /** How many bytes may wait to be received; unless given, as the kernel's parameters say. */
   receiveBuffer?: number;
@@ -57,9 +57,10 @@ const SIZE = { 4: 16, 6: 28 } as const;
 /** Opens a socket in the namespace. KernelError EAFNOSUPPORT where the kernel lacks the family. */
 export function openSocket(netns: Netns, { kind, family, receiveBuffer }: SocketKind): IpSocket {
   const icmp = family === 4 ? IPPROTO.ICMP : IPPROTO.ICMPV6;
-  const [type, protocol] = { tcp: [SOCK.STREAM, IPPROTO.TCP], udp: [SOCK.DGRAM, IPPROTO.UDP], icmp: [SOCK.RAW, icmp] }[kind];
+  const [type, protocol] = { tcp: [SOCK.STREAM, IPPROTO.TCP], udp: [SOCK.DGRAM, IPPROTO.UDP], icmp: [SOCK.RAW, icmp], sctp: [SOCK.RAW, IPPROTO.SCTP] }[kind];
   const fd = netns.inside(() => socket(afOf(family), (type ?? 0) | SOCK.NONBLOCK, protocol ?? 0));
-  if (family === 6 && kind !== "icmp") setSocketOption(fd, IPPROTO.IPV6, IPV6.V6ONLY, 1);
+  if (family === 6 && type !== SOCK.RAW) setSocketOption(fd, IPPROTO.IPV6, IPV6.V6ONLY, 1);
+  if (kind === "tcp") setSocketOption(fd, SOL.SOCKET, SO.REUSEADDR, 1); // a connection that ended a moment ago does not keep its port
   if (receiveBuffer !== undefined) setSocketOption(fd, SOL.SOCKET, SO.RCVBUFFORCE, receiveBuffer);
   return socketFrom(fd);
 }

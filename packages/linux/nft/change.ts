@@ -22,8 +22,11 @@ export interface Change {
   ensureSet(set: NftSet): void;
   deleteSet(set: NftSet): void;
   flushSet(set: NftSet): void;
+  /** Fails with EEXIST where the set has one of the keys. */
+  addElements(set: NftSet, elements: readonly Element[]): void;
   ensureElements(set: NftSet, elements: readonly Element[]): void;
-  deleteElements(set: NftSet, elements: readonly Element[]): void;
+  /** Fails with ENOENT where the set lacks one of the keys. */
+  deleteElements(set: NftSet, elements: readonly Pick<Element, "key">[]): void;
   /** At the chain's end. */
   addRule(rule: Rule): void;
   /** At the chain's head. */
@@ -40,7 +43,7 @@ export const HOOKS = {
 } as const;
 
 export const typeOf = (message: number): number => NFNL_SUBSYS.NFTABLES * 256 + message;
-const { CREATE, APPEND } = NLM_F;
+const { CREATE, EXCL, APPEND } = NLM_F;
 
 /** The operations of a transaction, each as the message that it is. */
 export function changesInto(operations: Request<unknown>[]): Change {
@@ -57,6 +60,11 @@ export function changesInto(operations: Request<unknown>[]): Change {
       ...(comment !== undefined && { USERDATA: commentBytes(comment) }),
     };
     put(`${verb} rule "${comment ?? ""}" of chain "${chain.name}"`, { message: NFT_MSG.NEWRULE, flags, codec: ruleMessage, value: { ...value, attrs } });
+  };
+  const putElements = (set: NftSet, elements: readonly Element[], flags: number): void => {
+    for (const some of portions(elements)) {
+      put(`add to set "${set.name}"`, { message: NFT_MSG.NEWSETELEM, flags, codec: setElements, value: ofElements(set, some) });
+    }
   };
   return {
     ensureTable: (table) =>
@@ -82,11 +90,8 @@ export function changesInto(operations: Request<unknown>[]): Change {
     deleteSet: (set) => put(`delete set "${set.name}"`, { message: NFT_MSG.DELSET, codec: setMessage, value: ofSet(set) }),
     flushSet: (set) =>
       put(`flush set "${set.name}"`, { message: NFT_MSG.DELSETELEM, codec: setElements, value: ofElements(set, []) }),
-    ensureElements: (set, elements) => {
-      for (const some of portions(elements)) {
-        put(`add to set "${set.name}"`, { message: NFT_MSG.NEWSETELEM, flags: CREATE, codec: setElements, value: ofElements(set, some) });
-      }
-    },
+    addElements: (set, elements) => putElements(set, elements, CREATE | EXCL),
+    ensureElements: (set, elements) => putElements(set, elements, CREATE),
     deleteElements: (set, elements) => {
       for (const some of portions(elements)) {
         put(`delete from set "${set.name}"`, { message: NFT_MSG.DELSETELEM, codec: setElements, value: ofElements(set, some) });
@@ -102,10 +107,10 @@ export function changesInto(operations: Request<unknown>[]): Change {
   };
 }
 
-/** An attribute's length has 16 bits, and all elements of a message are in one: 500 of the largest kind still fit. */
-const PORTION = 500;
+/** An attribute's length has 16 bits, and all elements of a message are in one: so many of the largest kind, with a comment and a note, still fit. */
+const PORTION = 150;
 
-function portions(elements: readonly Element[]): (readonly Element[])[] {
+function portions<E>(elements: readonly E[]): (readonly E[])[] {
   const count = Math.ceil(elements.length / PORTION);
   return Array.from({ length: count }, (_, at) => elements.slice(at * PORTION, (at + 1) * PORTION));
 }
@@ -119,7 +124,7 @@ const ofTable = ({ family, name }: Table) => ({ nfgen_family: FAMILIES[family], 
 const ofChain = ({ table, name }: Chain) => ({ nfgen_family: FAMILIES[table.family], attrs: { TABLE: table.name, NAME: name } });
 const ofSet = ({ table, name }: NftSet) => ({ nfgen_family: FAMILIES[table.family], attrs: { TABLE: table.name, NAME: name } });
 const ofRules = ({ table, name }: Chain) => ({ nfgen_family: FAMILIES[table.family], attrs: { TABLE: table.name, CHAIN: name } });
-const ofElements = (set: NftSet, elements: readonly Element[]) => ({
+export const ofElements = (set: NftSet, elements: readonly Element[]) => ({
   nfgen_family: FAMILIES[set.table.family],
   attrs: {
     TABLE: set.table.name,

@@ -1,138 +1,146 @@
 /** Sets and their elements as they lie on the wire: types, lengths, and what a prefix becomes. */
-import { bitsOf, lastOf, networkOf, plus, type Cidr, type Ip } from "../ip.ts";
-import { NFT_DATA, NFT_SET, NFT_SET_ELEM, type NFTA_DATA, type NFTA_SET_ELEM } from "../uapi/nf_tables.ts";
-import type { Value } from "../wire/codec.ts";
-import type { DataType, Element, NftSet, Part } from "./objects.ts";
-import { numberTag, tagOf, USERDATA_ELEMENT_COMMENT, USERDATA_SET_DATABYTEORDER, USERDATA_SET_KEYBYTEORDER, userdataText } from "./userdata.ts";
-import type { Word } from "./words.ts";
-
-/** Numbers and lengths in bytes of nft's data types (libnftables' enum datatypes); the kernel only keeps them. */
-const TYPES = {
-  ipv4_addr: { number: 7, length: 4 },
-  ipv6_addr: { number: 8, length: 16 },
-  ether_addr: { number: 9, length: 6 },
-  inet_proto: { number: 12, length: 1 },
-  inet_service: { number: 13, length: 2 },
-  mark: { number: 19, length: 4 },
-  ifname: { number: 41, length: 16 },
-} as const satisfies Record<DataType, { number: number; length: number }>;
+import { bitsOf, cidrOf, lastOf, networkOf, numberOf, plus, sameIp, type Ip } from "../ip.ts";
+import { NFTA_LIST, NFTA_SET_ELEM, NFTA_SET_ELEM_LIST, NFT_DATA, NFT_SET, NFT_SET_ELEM, setElements, type NFTA_DATA } from "../uapi/nf_tables.ts";
+import { attributesOf, list } from "../wire/attrs.ts";
+import { encode, type Value } from "../wire/codec.ts";
+import type { DataType, Element, KernelElement, Key, NftSet, Part } from "./objects.ts";
+import type { Word } from "./fields.ts";
+import { isCidr, isIp, joined, lengthsOf, numberOfTypes, split, typesOf } from "./types.ts";
+import { numberTag, tagOf, USERDATA_ELEMENT_COMMENT, USERDATA_NOTE, USERDATA_SET_DATABYTEORDER, USERDATA_SET_KEYBYTEORDER, userdataText } from "./userdata.ts";
+import { counter, verdictOf } from "./words.ts";
 
 type WireElement = Value<typeof NFTA_SET_ELEM>;
 type WireData = Value<typeof NFTA_DATA>;
 
-const HOST_ENDIAN = 1; // libnftables' enum byteorder
-/** What is no part of a packet is in the machine's own order, and nft prints it so only where the set says that it is. */
-const isHostOrder = (type: DataType): boolean => type === "ifname" || type === "mark";
-const aligned = (length: number): number => (length + 3) & ~3;
-const partsOf = (key: NftSet["key"]): readonly DataType[] => (typeof key === "string" ? [key] : key);
+const sumOf = (lengths: readonly number[]): number => lengths.reduce((sum, length) => sum + length, 0);
 
 /** The attributes that say what a set holds. */
-export function describeSet({ key, interval = false, value }: NftSet) {
-  const parts = partsOf(key);
-  const flags = (interval ? NFT_SET.INTERVAL : 0) | (value ? NFT_SET.MAP : 0) | (parts.length > 1 ? NFT_SET.CONCAT : 0);
-  const lengths = parts.map((part) => (parts.length > 1 ? aligned(TYPES[part].length) : TYPES[part].length));
-  const isVerdict = value === "verdict";
+export function describeSet({ key, interval = false, value, counter: counts = false }: NftSet) {
+  const types = typesOf(key);
+  const lengths = lengthsOf(types);
+  const isRange = types.length > 1 && interval;
+  const values = value === undefined || value === "verdict" ? [] : typesOf(value);
   const hints = [
-    ...(parts.length === 1 && parts.some(isHostOrder) ? numberTag(USERDATA_SET_KEYBYTEORDER, HOST_ENDIAN) : []),
-    ...(value && value !== "verdict" && isHostOrder(value) ? numberTag(USERDATA_SET_DATABYTEORDER, HOST_ENDIAN) : []),
+    ...(isHostOrder(types) ? numberTag(USERDATA_SET_KEYBYTEORDER, HOST_ENDIAN) : []),
+    ...(isHostOrder(values) ? numberTag(USERDATA_SET_DATABYTEORDER, HOST_ENDIAN) : []),
   ];
   return {
-    FLAGS: interval ? flags : flags & ~(interval ? 0 : NFT_SET.CONCAT),
-    KEY_TYPE: parts.reduce((number, part) => (number << 6) | TYPES[part].number, 0), // six bits each, as nft packs them
-    KEY_LEN: lengths.reduce((sum, length) => sum + length, 0),
-    ...(value && {
-      DATA_TYPE: isVerdict ? NFT_DATA.VERDICT : TYPES[value].number,
-      ...(!isVerdict && { DATA_LEN: TYPES[value].length }),
-    }),
+    FLAGS: (interval ? NFT_SET.INTERVAL : 0) | (value ? NFT_SET.MAP : 0) | (isRange ? NFT_SET.CONCAT : 0),
+    KEY_TYPE: numberOfTypes(types),
+    KEY_LEN: sumOf(lengths),
+    ...(value === "verdict" && { DATA_TYPE: NFT_DATA.VERDICT }),
+    ...(values.length > 0 && { DATA_TYPE: numberOfTypes(values), DATA_LEN: sumOf(lengthsOf(values)) }),
+    ...(isRange && { DESC: { CONCAT: lengths.map((length) => ({ LEN: length })) } }),
+    ...(counts && counter.expressions[0] && { EXPR: counter.expressions[0] }),
     ...(hints.length > 0 && { USERDATA: Uint8Array.from(hints) }),
-    ...(parts.length > 1 && interval && { DESC: { CONCAT: lengths.map((length) => ({ LEN: length })) } }),
   };
 }
 
+const HOST_ENDIAN = 1; // libnftables' enum byteorder
+/** What is no part of a packet is in the machine's own order, and nft prints it so only where the set says that it is. */
+const isHostOrder = ([only, ...more]: readonly DataType[]): boolean => (only === "ifname" || only === "mark") && more.length === 0;
+
 /** An element as the kernel wants it; a prefix in a plain interval set is its first address and the one after its last. */
-export function wireElements(set: NftSet, { key, value, comment }: Element): WireElement[] {
-  const types = partsOf(set.key);
+export function wireElements(set: NftSet, { key, value, comment, note }: Element): WireElement[] {
+  const types = typesOf(set.key);
   const parts = isList(key) ? key : [key];
   if (parts.length !== types.length) {
     throw new RangeError(`Cannot add ${parts.join(" . ")} to set "${set.name}" (${types.join(" . ")} is wanted)`);
   }
-  const data = {
-    ...(value !== undefined && { DATA: dataOf(set, value) }),
-    ...(comment !== undefined && { USERDATA: tagOf(USERDATA_ELEMENT_COMMENT, comment) }),
-  };
+  const tags = [...(comment === undefined ? [] : tagOf(USERDATA_ELEMENT_COMMENT, comment)), ...(note === undefined ? [] : tagOf(USERDATA_NOTE, note))];
+  const rest = { ...(value !== undefined && { DATA: dataOf(set, value) }), ...(tags.length > 0 && { USERDATA: Uint8Array.from(tags) }) };
   if (!set.interval && parts.some((part) => isCidr(part) && part.prefix < bitsOf(part.family))) {
     throw new RangeError(`Cannot put ${parts.join(" . ")} into set "${set.name}": it holds no prefixes (an interval set is wanted)`);
   }
-  const first = join(types, parts.map((part) => (isCidr(part) ? networkOf(part).ip : part)));
-  if (!set.interval) return [{ KEY: { VALUE: first }, ...data }];
+  const first = joined(types, parts.map((part) => (isCidr(part) ? networkOf(part).ip : part)));
+  if (!set.interval) return [{ KEY: { VALUE: first }, ...rest }];
   const last = parts.map((part) => (isCidr(part) ? lastOf(part) : part));
-  if (types.length > 1) return [{ KEY: { VALUE: first }, KEY_END: { VALUE: join(types, last) }, ...data }];
+  if (types.length > 1) return [{ KEY: { VALUE: first }, KEY_END: { VALUE: joined(types, last) }, ...rest }];
   const end = after(last[0]);
   return [
-    { KEY: { VALUE: first }, ...data },
+    { KEY: { VALUE: first }, ...rest },
     ...(end ? [{ KEY: { VALUE: end.bytes }, FLAGS: NFT_SET_ELEM.INTERVAL_END }] : []),
   ];
 }
 
-/** An element as the kernel has it. */
-export interface KernelElement {
-  key: Uint8Array;
-  /** Of a map of verdicts: its number (NF, NFT_VERDICT). */
-  verdict: number | undefined;
-  comment: string;
-}
-
-/** Elements as the kernel lists them; of an interval also those that mark its end. */
-export const kernelElement = ({ KEY, DATA, USERDATA }: WireElement): KernelElement | undefined =>
-  KEY?.VALUE && { key: KEY.VALUE, verdict: DATA?.VERDICT?.CODE, comment: userdataText(USERDATA, USERDATA_ELEMENT_COMMENT) };
-
-/** True where the kernel's element is the one that `element` asks for: key, verdict and comment. */
-export function sameElement(kernel: KernelElement, set: NftSet, element: Element): boolean {
-  const wanted = wireElements(set, element).map(kernelElement)[0];
-  return wanted !== undefined && String(wanted.key) === String(kernel.key) && wanted.verdict === kernel.verdict && wanted.comment === kernel.comment;
-}
-
-function dataOf(set: NftSet, value: Part | Word): WireData {
+function dataOf(set: NftSet, value: Key | Word): WireData {
   if (typeof value === "object" && "expressions" in value) {
     const [only] = value.expressions;
     if (only?.kind === "immediate" && only.data?.DATA) return only.data.DATA;
     throw new TypeError(`Cannot put "${value.text}" into map "${set.name}" (a verdict is wanted)`);
   }
   if (!set.value || set.value === "verdict") throw new TypeError(`Cannot put a value into "${set.name}": it is no map of values`);
-  return { VALUE: join([set.value], [value]) };
-}
-
-/** The parts one after another; in a concatenation each fills whole registers of four bytes. */
-function join(types: readonly DataType[], parts: readonly Part[]): Uint8Array {
-  const fields = types.map((type, at) => {
-    const { length } = TYPES[type];
-    const bytes = bytesOf(type, parts[at] ?? "");
-    if (bytes.length !== length) throw new RangeError(`Cannot use ${String(parts[at])} as ${type} (${length} bytes are wanted)`);
-    const room = new Uint8Array(types.length > 1 ? aligned(length) : length);
-    room.set(bytes);
-    return room;
-  });
-  return Uint8Array.from(fields.flatMap((bytes) => [...bytes]));
-}
-
-function bytesOf(type: DataType, part: Part): Uint8Array {
-  if (typeof part === "string") {
-    const name = new Uint8Array(TYPES.ifname.length);
-    name.set(new TextEncoder().encode(part).subarray(0, name.length - 1));
-    return name;
-  }
-  if (typeof part !== "number") return isCidr(part) ? part.ip.bytes : part.bytes;
-  if (type === "mark") return new Uint8Array(Uint32Array.of(part).buffer); // in the machine's own order
-  return Uint8Array.from({ length: TYPES[type].length }, (_, at) => (part >> (8 * (TYPES[type].length - 1 - at))) & 0xff);
+  const types = typesOf(set.value);
+  const parts = isList(value) ? value : [value];
+  if (parts.length === types.length) return { VALUE: joined(types, parts) };
+  throw new RangeError(`Cannot put ${parts.join(" . ")} into map "${set.name}" (${types.join(" . ")} is wanted)`);
 }
 
 /** Where an interval ends, exclusive; the end of the address space needs no mark. */
 function after(part: Part | undefined): Ip | undefined {
-  if (part === undefined || typeof part !== "object" || isCidr(part)) {
+  if (part === undefined || typeof part !== "object" || !("family" in part) || isCidr(part)) {
     throw new TypeError("Cannot make an interval of that (an address or a prefix is wanted)");
   }
   return part.bytes.every((byte) => byte === 0xff) ? undefined : plus(part, 1n);
 }
 
-const isCidr = (part: Part): part is Cidr => typeof part === "object" && "ip" in part;
-const isList = (key: Element["key"]): key is readonly Part[] => Array.isArray(key);
+/** Of a message with elements: those that have the text in them, read, and how many there are. A search through bytes costs a fraction of reading them. */
+export function commentedIn(message: Uint8Array, text: string): { found: WireElement[]; count: number } {
+  const wanted = new TextEncoder().encode(text);
+  const list = attributesOf("elements", message.subarray(setElements.header.size)).find(({ type }) => type === NFTA_SET_ELEM_LIST.table.ELEMENTS[0]);
+  const bodies = list ? attributesOf("elements", list.body).map(({ body }) => body) : [];
+  return { found: bodies.filter((body) => Buffer.from(body.buffer, body.byteOffset, body.length).includes(wanted)).map((body) => NFTA_SET_ELEM.read(body)), count: bodies.length };
+}
+
+/** What the kernel tells of a set's elements, as they were put in. */
+export function elementsFrom(set: NftSet, wire: readonly WireElement[]): KernelElement[] {
+  const types = typesOf(set.key);
+  const isPlainInterval = set.interval === true && types.length === 1;
+  if (isPlainInterval) return prefixesFrom(set, wire);
+  return wire.map((one) => {
+    const first = split(types, one.KEY?.VALUE ?? new Uint8Array());
+    const last = one.KEY_END?.VALUE && split(types, one.KEY_END.VALUE);
+    return { key: first.map((part, at) => between(part, last?.[at] ?? part)), ...restFrom(set, one) };
+  });
+}
+
+/** True where the kernel's element is the one that `element` asks for: key, value and comment. */
+export function sameElement(kernel: KernelElement, set: NftSet, element: Element): boolean {
+  const { packets: _packets, ...told } = kernel;
+  const bytesOf = (one: Element): Uint8Array => encode(list(NFTA_LIST.ELEM, NFTA_SET_ELEM), wireElements(set, one)).slice();
+  return Buffer.compare(bytesOf(told), bytesOf(element)) === 0;
+}
+
+function restFrom(set: NftSet, { DATA, USERDATA, EXPR }: WireElement): Omit<KernelElement, "key"> {
+  const [comment, note] = [userdataText(USERDATA, USERDATA_ELEMENT_COMMENT), userdataText(USERDATA, USERDATA_NOTE)];
+  const value = DATA?.VERDICT ? verdictOf(DATA.VERDICT.CODE ?? 0, DATA.VERDICT.CHAIN) : DATA?.VALUE && set.value && set.value !== "verdict" ? split(typesOf(set.value), DATA.VALUE) : undefined;
+  return {
+    ...(value && { value }), ...(comment !== "" && { comment }), ...(note !== "" && { note }),
+    ...(EXPR?.kind === "counter" && { packets: EXPR.data?.PACKETS ?? 0n }),
+  };
+}
+
+/** One value, or the prefix that begins with one and ends with the other. RangeError where it is neither: nobody here makes such an element. */
+function between(first: Part, last: Part): Part {
+  if (typeof first !== "object" || typeof last !== "object" || !("family" in first) || !("family" in last) || isCidr(first) || isCidr(last)) return first;
+  if (sameIp(first, last)) return first;
+  const bits = bitsOf(first.family);
+  const prefix = Array.from({ length: bits }, (_, at) => cidrOf(first, at)).find((one) => sameIp(networkOf(one).ip, first) && sameIp(lastOf(one), last));
+  if (prefix) return prefix;
+  throw new RangeError(`Cannot read the interval ${first}-${last} (a prefix is wanted)`);
+}
+
+/** Elements of a plain interval set lie as marks on a line: here one begins, here one has ended. */
+function prefixesFrom(set: NftSet, wire: readonly WireElement[]): KernelElement[] {
+  const marks = wire.map((one) => ({ one, at: split(typesOf(set.key), one.KEY?.VALUE ?? new Uint8Array())[0], isEnd: ((one.FLAGS ?? 0) & NFT_SET_ELEM.INTERVAL_END) !== 0 }))
+    .flatMap(({ one, at, isEnd }) => (isIp(at) ? [{ one, at, isEnd, number: numberOf(at) }] : []))
+    .toSorted((a, b) => (a.number === b.number ? Number(b.isEnd) - Number(a.isEnd) : a.number < b.number ? -1 : 1));
+  return marks.flatMap(({ one, at, isEnd }, index) => {
+    if (isEnd) return [];
+    const end = marks[index + 1]?.at;
+    const last = end ? plus(end, -1n) : lastOf(cidrOf(at, 0));
+    return [{ key: [between(at, last)], ...restFrom(set, one) }];
+  });
+}
+
+const isList = (key: Key): key is readonly Part[] => Array.isArray(key);

@@ -1,9 +1,9 @@
 /** nftables on a real kernel: what was written is what `nft` lists and what is read back. */
 import { expect } from "bun:test";
-import { parseCidr, parseIp, plus, words, type Netns } from "../index.ts";
-import { kernelTest, outputIn } from "../testing/room.ts";
+import { openSocket, parseCidr, parseIp, plus, words, type Netns } from "../index.ts";
+import { errnoOf, kernelTest, layCable, outputIn } from "../testing/room.ts";
 import { sameElement } from "./elements.ts";
-import type { Chain, Element, NftSet, Rule, Table } from "./objects.ts";
+import type { Chain, Element, KernelElement, Key, NftSet, Rule, Table } from "./objects.ts";
 import { commentOf, sameRule, textOf } from "./rule.ts";
 
 const table: Table = { family: "inet", name: "t" };
@@ -16,7 +16,27 @@ const between: NftSet = { table, name: "between", key: ["ifname", "ifname"], val
 const ruleset = (netns: Netns): string => outputIn(netns, "nft", "-s", "list", "ruleset");
 const lines = (netns: Netns): string[] => ruleset(netns).split("\n").map((line) => line.trim());
 
-const { ip, ip6, tcp, udp, iifname, oifname } = words;
+/** What the set holds, as nft would say it. */
+const told = (netns: Netns, set: NftSet): string[] => netns.nft.elements(set).map(saidOf).toSorted();
+const saidOf = ({ key, value, comment, note, packets }: KernelElement): string =>
+  [key.join(" . "), value && ` : ${valueText(value)}`, comment && ` (${comment})`, note && ` [${note}]`, packets !== undefined && ` ${packets} packets`].filter(Boolean).join("");
+const found = (netns: Netns, set: NftSet, key: Key): string | undefined => {
+  const element = netns.nft.findElement(set, key);
+  return element && saidOf(element);
+};
+const valueText = (value: NonNullable<Element["value"]>): string =>
+  Array.isArray(value) ? value.join(" . ") : typeof value === "object" && "text" in value ? value.text : String(value);
+
+const { ip, ip6, tcp, udp, sctp, th, iifname, oifname, meta, fib, concat } = words;
+const places: NftSet = { table, name: "places", key: ["ipv4_addr", "inet_proto", "inet_service"], interval: true };
+const ports4: NftSet = { table, name: "ports4", key: ["inet_proto", "inet_service"], value: ["ipv4_addr", "inet_service"] };
+const ports6: NftSet = { table, name: "ports6", key: ["ipv6_addr", "inet_proto", "inet_service"], value: ["ipv6_addr", "inet_service"] };
+const alone4: NftSet = { table, name: "alone4", key: "inet_service", value: "ipv4_addr" };
+const verdicts: NftSet = { table, name: "verdicts", key: ["ipv4_addr", "inet_proto", "inet_service"], value: "verdict" };
+const devices: NftSet = { table, name: "devices", key: "ifname" };
+const counted: NftSet = { table, name: "counted", key: ["inet_proto", "inet_service"], value: ["ipv4_addr", "inet_service"], counter: true };
+const sets = [hosts, nets, where, between, places, ports4, ports6, alone4, verdicts, devices, counted];
+
 const everyWord: readonly (readonly words.Word[])[] = [
   [ip.saddr.eq(parseCidr("10.0.0.0/8")), words.counter, words.accept],
   [ip.saddr.eq(parseIp("10.0.0.1")), ip.daddr.ne(parseCidr("10.9.0.0/16")), words.drop],
@@ -29,31 +49,58 @@ const everyWord: readonly (readonly words.Word[])[] = [
   [ip.daddr.vmap(where)],
   [words.mark.has(0x1000), words.mark.set(0x8000_0001)],
   [words.mark.clear(0x1000)],
-  [words.devicesVmap(between)],
+  [concat(iifname, oifname).vmap(between)],
   [words.goto(side)],
+  [concat(ip.saddr, meta.l4proto, th.dport).in(places), words.mark.set(0x2000)],
+  [concat(ip.daddr, meta.l4proto, th.dport).notIn(places), words.mark.become(0x10)],
+  [concat(ip.daddr, meta.l4proto, th.dport).vmap(verdicts)],
+  [words.mark.eq(0x10), words.accept], [words.mark.ne(0x10), words.accept],
+  [words.mark.eq({ value: 0x2000, mask: 0xff00 }), words.accept], [words.mark.ne({ value: 0x2000, mask: 0xff00 }), words.drop],
+  [meta.nfproto.eq("ipv4"), fib.daddr.eq("local"), words.jump(side)], [meta.nfproto.ne("ipv6"), words.accept],
+  [meta.l4proto.eq("sctp"), words.accept], [meta.l4proto.ne("tcp"), words.accept],
+  [sctp.dport.eq(9), sctp.sport.ne(7), words.accept],
+  [th.dport.eq(53), words.accept],
+  [fib.daddr.eq("local"), words.accept], [fib.saddr.ne("unicast"), words.drop],
+  [words.ctStatus("dnat"), words.accept], [words.ctStatus("snat", "seen-reply"), words.accept],
+  [iifname.eq("veth*"), words.accept], [iifname.in(devices), ip.daddr.eq(parseCidr("127.0.0.0/8")), words.drop],
 ];
 const rules: Rule[] = everyWord.map((some, at) => ({ chain, words: some, comment: `rule ${at}` }));
+
+/** Words that translate: they want a chain of their own kind. */
+const nat: Chain = { table, name: "nat", base: { type: "nat", hook: "prerouting", priority: -100, policy: "accept" } };
+const raw: Chain = { table, name: "raw", base: { type: "filter", hook: "prerouting", priority: -300, policy: "accept" } };
+const natRules: Rule[] = [
+  [words.dnat({ ip: parseIp("10.0.0.1") })], [tcp.dport.eq(7), words.dnat({ ip: parseIp("10.0.0.1"), port: 80 })],
+  [words.dnat({ ip: parseIp("fd00::1") })], [udp.dport.eq(7), words.dnat({ ip: parseIp("fd00::1"), port: 80 })],
+  [words.dnatBy(concat(meta.l4proto, th.dport), ports4)], [words.dnatBy(concat(ip6.daddr, meta.l4proto, th.dport), ports6)], [words.dnatBy(tcp.dport, alone4)],
+  [words.dnatBy(concat(meta.l4proto, th.dport), counted)],
+  [tcp.dport.eq(8), words.redirect(8080)],
+].map((some) => ({ chain: nat, words: some }));
+const rawRules: Rule[] = [{ chain: raw, words: [udp.dport.eq(53), words.notrack] }];
 
 function fill(netns: Netns): void {
   netns.nft.transaction((change) => {
     change.ensureTable(table);
-    for (const set of [hosts, nets, where, between]) change.ensureSet(set);
-    for (const one of [chain, side]) change.ensureChain(one);
+    for (const set of sets) change.ensureSet(set);
+    for (const one of [chain, side, nat, raw]) change.ensureChain(one);
     change.ensureElements(hosts, [{ key: parseIp("10.0.0.7") }]);
     change.ensureElements(nets, [{ key: parseCidr("10.1.0.0/16") }, { key: parseCidr("10.3.0.0/24") }]);
     change.ensureElements(where, [{ key: parseIp("10.0.0.9"), value: words.jump(side) }, { key: parseIp("10.0.0.10"), value: words.drop }]);
-    for (const rule of rules) change.addRule(rule);
+    for (const rule of [...rules, ...natRules, ...rawRules]) change.addRule(rule);
   });
 }
 
 kernelTest("a rule of every word is listed by nft as its own text says, and read back the same", (here) => {
   fill(here);
   const listed = lines(here);
-  for (const rule of rules) expect(listed).toContain(textOf(rule));
+  for (const rule of [...rules, ...natRules, ...rawRules]) expect(listed).toContain(textOf(rule));
   expect(listed).toContain("type filter hook forward priority filter + 10; policy drop;");
   const back = here.nft.rules(chain);
   expect(back.map((rule, at) => sameRule(rule, rules[at] ?? { chain, words: [] }))).toEqual(rules.map(() => true));
   expect(back.map(commentOf)).toEqual(rules.map(({ comment }) => comment ?? ""));
+  expect(here.nft.rules(nat).map((rule, at) => sameRule(rule, natRules[at] ?? { chain, words: [] }))).toEqual(natRules.map(() => true));
+  const all = here.nft.rulesOf(table);
+  expect([chain, nat, raw, side].map(({ name }) => all.filter((rule) => rule.chain === name).length)).toEqual([rules.length, natRules.length, rawRules.length, 0]);
   expect(back.some((rule) => sameRule(rule, { chain, words: [words.drop] }))).toBe(false);
 });
 
@@ -66,10 +113,91 @@ kernelTest("sets, intervals and maps hold what was put in, lose what was taken o
     change.deleteElements(where, [{ key: parseIp("10.0.0.9") }]);
     change.flushSet(nets);
   });
-  expect(here.nft.elements(hosts).map(String).sort()).toEqual(["10,0,0,7", "10,0,0,8"]);
+  expect(told(here, hosts)).toEqual(["10.0.0.7", "10.0.0.8"]);
   expect(ruleset(here)).toContain("elements = { 10.0.0.10 : drop }");
   expect(here.nft.elements(nets)).toEqual([]);
   expect(here.nft.elements({ ...hosts, name: "nobody" })).toEqual([]);
+});
+
+kernelTest("elements are told as they were put in: concatenations, prefixes, values, verdicts, comments and notes", (here) => {
+  fill(here);
+  const elements: readonly (readonly [NftSet, readonly Element[], readonly string[]])[] = [
+    [hosts, [{ key: parseIp("10.0.0.6"), comment: "whose" }], ["10.0.0.6 (whose)", "10.0.0.7"]],
+    [nets, [{ key: parseCidr("10.2.0.0/16"), comment: "next to the first" }, { key: parseCidr("255.255.255.0/24") }], ["10.1.0.0/16", "10.2.0.0/16 (next to the first)", "10.3.0.0/24", "255.255.255.0/24"]],
+    [places, [{ key: [parseCidr("10.1.2.0/24"), "tcp", 8080], comment: "mine" }, { key: [parseCidr("0.0.0.0/0"), "udp", 53] }, { key: [parseIp("10.9.0.1"), 99, 1] }], ["0.0.0.0/0 . udp . 53", "10.1.2.0/24 . tcp . 8080 (mine)", "10.9.0.1 . 99 . 1"]],
+    [ports4, [{ key: ["tcp", 8080], value: [parseIp("10.1.2.5"), 80], comment: "mine", note: "/run/netns/pod1" }], ["tcp . 8080 : 10.1.2.5 . 80 (mine) [/run/netns/pod1]"]],
+    [ports6, [{ key: [parseIp("fd00::1"), "sctp", 8080], value: [parseIp("fd00::5"), 80] }], ["fd00::1 . sctp . 8080 : fd00::5 . 80"]],
+    [alone4, [{ key: 80, value: parseIp("10.0.0.1") }], ["80 : 10.0.0.1"]],
+    [verdicts, [{ key: [parseIp("10.0.0.1"), "tcp", 80], value: words.goto(side) }, { key: [parseIp("10.0.0.2"), "tcp", 80], value: words.drop }], ["10.0.0.1 . tcp . 80 : goto side", "10.0.0.2 . tcp . 80 : drop"]],
+    [devices, [{ key: "cni0", comment: "ours" }, { key: "fifteenletters0" }], ["cni0 (ours)", "fifteenletters0"]],
+  ];
+  for (const [set, some] of elements) here.nft.transaction((change) => change.ensureElements(set, some));
+  for (const [set, , wanted] of elements) expect({ set: set.name, elements: told(here, set) }).toEqual({ set: set.name, elements: [...wanted] });
+  const listed = lines(here).join("\n");
+  for (const text of ["10.1.2.0/24 . tcp . 8080 comment \"mine\"", "tcp . 8080 comment \"mine\" : 10.1.2.5 . 80 }", "fd00::1 . sctp . 8080 : fd00::5 . 80", "10.0.0.1 . tcp . 80 : goto side", "\"cni0\" comment \"ours\""]) {
+    expect(listed).toContain(text);
+  }
+  expect(listed).not.toContain("/run/netns/pod1");
+});
+
+kernelTest("elements are found by what their comments begin with, among many in any number of messages", (here) => {
+  fill(here);
+  const all = Array.from({ length: 3_000 }, (_, at): Element & { key: readonly [string, number] } => ({ key: ["tcp", at + 1], value: [parseIp("10.1.2.5"), 80], comment: `owner ${at % 100}, ${at}` }));
+  here.nft.transaction((change) => change.ensureElements(ports4, [...all, { key: ["udp", 1], value: [parseIp("10.1.2.5"), 80], comment: "no owner 7, " }, { key: ["udp", 2], value: [parseIp("10.1.2.5"), 80] }]));
+  const { found, others } = here.nft.elementsOf(ports4, "owner 7, ");
+  expect({ found: found.map(saidOf).toSorted(), others }).toEqual({ found: all.filter((_, at) => at % 100 === 7).map(({ key, comment }) => `${key.join(" . ")} : 10.1.2.5 . 80 (${comment})`).toSorted(), others: 2_972 });
+  expect(here.nft.elementsOf(ports4, "owner 100")).toEqual({ found: [], others: 3_002 });
+  expect(here.nft.elementsOf({ ...ports4, name: "nobody" }, "owner")).toEqual({ found: [], others: 0 });
+});
+
+kernelTest("one element is added, found and deleted by its key; the others are neither read nor written", (here) => {
+  fill(here);
+  const [mine, other] = [{ key: ["tcp", 8080], value: [parseIp("10.1.2.5"), 80], comment: "mine" }, { key: ["udp", 8080], value: [parseIp("10.1.2.6"), 80] }] as const;
+  here.nft.transaction((change) => change.addElements(ports4, [mine, other]));
+  expect(found(here, ports4, ["tcp", 8080])).toBe("tcp . 8080 : 10.1.2.5 . 80 (mine)");
+  expect([found(here, ports4, ["tcp", 8081]), found(here, { ...ports4, name: "nobody" }, ["tcp", 8080])]).toEqual([undefined, undefined]);
+  // add fails for a key that is there, whatever it leads to; nothing of the transaction is done.
+  for (const value of [mine.value, other.value]) {
+    expect(errnoOf(() => here.nft.transaction((change) => change.addElements(ports4, [{ key: ["tcp", 1], value: mine.value }, { ...mine, value }])))).toBe("EEXIST");
+  }
+  expect(told(here, ports4)).toEqual(["tcp . 8080 : 10.1.2.5 . 80 (mine)", "udp . 8080 : 10.1.2.6 . 80"]);
+  here.nft.transaction((change) => change.ensureElements(ports4, [mine]));
+  here.nft.transaction((change) => {
+    change.deleteElements(ports4, [mine]);
+    change.addElements(ports4, [{ ...mine, value: other.value }]);
+  });
+  expect(told(here, ports4)).toEqual(["tcp . 8080 : 10.1.2.6 . 80 (mine)", "udp . 8080 : 10.1.2.6 . 80"]);
+  expect(errnoOf(() => here.nft.transaction((change) => change.deleteElements(ports4, [{ key: ["tcp", 7] }])))).toBe("ENOENT");
+  const range = { key: [parseCidr("10.1.2.0/24"), "tcp", 8080] } as const;
+  here.nft.transaction((change) => change.addElements(places, [range, { key: [parseCidr("10.1.2.0/24"), "tcp", 8081] }]));
+  expect(found(here, places, range.key)).toBe("10.1.2.0/24 . tcp . 8080");
+  here.nft.transaction((change) => change.deleteElements(places, [range]));
+  expect(told(here, places)).toEqual(["10.1.2.0/24 . tcp . 8081"]);
+});
+
+kernelTest("a map says where a flow goes, by address and port, and counts the flows; who is not in it goes on to the next rule", (here, there) => {
+  fill(here);
+  layCable(here, there, [["10.0.0.1/24", "10.0.0.2/24"], ["fd00::1/64", "fd00::2/64"]]);
+  const out: Chain = { table, name: "out", base: { type: "nat", hook: "output", priority: -100 } };
+  here.nft.transaction((change) => {
+    change.ensureChain(out);
+    change.addRule({ chain: out, words: [words.dnatBy(concat(ip6.daddr, meta.l4proto, th.dport), ports6)] });
+    change.addRule({ chain: out, words: [words.dnatBy(concat(meta.l4proto, th.dport), counted)] });
+    change.ensureElements(counted, [{ key: ["udp", 53], value: [parseIp("10.0.0.2"), 5300], comment: "counts" }]);
+    change.ensureElements(ports6, [{ key: [parseIp("fd00::9"), "udp", 53], value: [parseIp("fd00::2"), 5300] }]);
+  });
+  for (const [family, called, server] of [[4, "10.0.0.9", "10.0.0.2"], [6, "fd00::9", "fd00::2"]] as const) {
+    using listener = openSocket(there, { kind: "udp", family });
+    listener.bind(parseIp(server), 5300);
+    using client = openSocket(here, { kind: "udp", family });
+    client.connect({ ip: parseIp(called), port: 53 });
+    client.send(Uint8Array.of(7));
+    expect({ family, came: listener.wait("in", 5000) }).toEqual({ family, came: true });
+    const { bytes, from } = listener.receive();
+    listener.send(bytes, from);
+    expect({ family, answered: client.wait("in", 5000) }).toEqual({ family, answered: true }); // by the address that was called
+  }
+  expect(told(here, counted)).toEqual(["udp . 53 : 10.0.0.2 . 5300 (counts) 1 packets"]);
 });
 
 kernelTest("an element says for whom it is, to nft and to who reads it back, and its verdict is known", (here) => {
@@ -81,8 +209,8 @@ kernelTest("an element says for whom it is, to nft and to who reads it back, and
   });
   expect(ruleset(here)).toContain('10.0.0.8 comment "of pod1"');
   expect(ruleset(here)).toContain('"eth0" . "cni0" comment "nobody" : drop');
-  expect(here.nft.entries(hosts).map(({ comment }) => comment).sort()).toEqual(["", "of pod1"]);
-  const [entry] = here.nft.entries(between);
+  expect(told(here, hosts)).toEqual(["10.0.0.7", "10.0.0.8 (of pod1)"]);
+  const [entry] = here.nft.elements(between);
   const others: Element[] = [pair, { ...pair, key: ["eth0", "eth0"] }, { ...pair, value: words.accept }, { ...pair, comment: "somebody" }];
   expect(others.map((one) => entry !== undefined && sameElement(entry, between, one))).toEqual([true, false, false, false]);
 });
@@ -125,7 +253,7 @@ kernelTest("rules are put at the head and at the end, and deleted by handle", (h
 kernelTest("tables and chains are listed with their hooks, found or undefined, and deleted", (here) => {
   fill(here);
   expect(here.nft.tables()).toEqual([table]);
-  expect(here.nft.chains("inet")).toEqual([chain, side]);
+  expect(here.nft.chains("inet")).toEqual([chain, side, nat, raw]);
   expect(here.nft.findChain(side)).toEqual(side);
   expect(here.nft.findChain({ table, name: "nobody" })).toBeUndefined();
   here.nft.transaction((change) => change.deleteTable(table));

@@ -14,12 +14,13 @@
  */
 import { KernelError, isErrno, unless } from "../errors.ts";
 import type { NetlinkSocket, Request } from "../netlink.ts";
+import { pause } from "../pause.ts";
 import { NFT_MSG, chain as chainMessage, generation as generationMessage, rule as ruleMessage, setElements, signed, table as tableMessage } from "../uapi/nf_tables.ts";
 import { NFNL_MSG_BATCH, NFNL_SUBSYS, NFPROTO, batchEdge } from "../uapi/nfnetlink.ts";
 import type { Codec } from "../wire/codec.ts";
-import { HOOKS, changesInto, typeOf, type Change } from "./change.ts";
-import { kernelElement, type KernelElement } from "./elements.ts";
-import type { Chain, NftSet, Table, TableFamily } from "./objects.ts";
+import { HOOKS, changesInto, ofElements, typeOf, type Change } from "./change.ts";
+import { commentedIn, elementsFrom } from "./elements.ts";
+import type { Chain, KernelElement, Key, NftSet, Table, TableFamily } from "./objects.ts";
 import { FAMILIES, type KernelRule } from "./rule.ts";
 
 export type { Change };
@@ -38,13 +39,18 @@ export interface Nft {
   chains(family?: TableFamily): Chain[];
   findChain(chain: Chain): Chain | undefined;
   rules(chain: Chain): KernelRule[];
-  /** Keys of the set's elements, as raw bytes; of an interval also the elements that mark its end. */
-  elements(set: NftSet): Uint8Array[];
-  /** The same elements with what else the kernel keeps of them. */
-  entries(set: NftSet): KernelElement[];
+  /** The rules of all chains of the table, in the order of chains. */
+  rulesOf(table: Table): (KernelRule & { chain: string })[];
+  elements(set: NftSet): KernelElement[];
+  /** The elements whose comment begins so; the others, of which there may be many, are counted and not read. */
+  elementsOf(set: NftSet, beginning: string): { found: KernelElement[]; others: number };
+  /** The element with that key; the others are not read. */
+  findElement(set: NftSet, key: Key): KernelElement | undefined;
 }
 
-const TRIES = 50;
+/** How long to try anew where others change the rules all the time; from the third time on after a pause, so that somebody comes through. */
+const PATIENCE_MS = 10_000;
+const LONGEST_PAUSE_MS = 20;
 const ABSENT = ["ENOENT"] as const;
 
 /** @param socket the netfilter socket of the namespace whose rules are meant, opened when first used */
@@ -73,15 +79,19 @@ export function createNft(socket: () => NetlinkSocket): Nft {
   };
 
   const update = (build: (change: Change, nft: Nft) => void): number => {
-    for (let tries = 0; tries < TRIES; tries++) {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (let tries = 1; ; tries++) {
       try {
         const before = generation();
         return send(build, before) ? before + 1 : before; // the kernel refuses if another one came in between
       } catch (error) {
-        if (!isErrno(error, "ERESTART", "E85")) throw error;
+        if (!isErrno(error, "ERESTART")) throw error;
+        if (performance.now() > deadline) {
+          throw new KernelError("Cannot change the rules", "ERESTART", { reason: `others changed them during each of ${tries} tries`, cause: error });
+        }
       }
+      if (tries > 2) pause(Math.random() * Math.min(tries, LONGEST_PAUSE_MS));
     }
-    throw new KernelError("Cannot change the rules", "ERESTART", { reason: `others changed them during each of ${TRIES} tries` });
   };
 
   const nft: Nft = {
@@ -105,11 +115,23 @@ export function createNft(socket: () => NetlinkSocket): Nft {
       const value = { nfgen_family: FAMILIES[table.family], attrs: { TABLE: table.name, CHAIN: name } };
       return dump(`list rules of "${name}"`, { message: NFT_MSG.GETRULE, codec: ruleMessage, value }, ruleFrom);
     },
-    elements: (set) => nft.entries(set).map(({ key }) => key),
-    entries: ({ table, name }) => {
-      const value = { nfgen_family: FAMILIES[table.family], attrs: { TABLE: table.name, SET: name } };
-      const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value };
-      return dump(`list elements of "${name}"`, ask, elementsFrom).flat();
+    rulesOf: (table) => {
+      const value = { nfgen_family: FAMILIES[table.family], attrs: { TABLE: table.name } };
+      return dump(`list rules of table "${table.name}"`, { message: NFT_MSG.GETRULE, codec: ruleMessage, value }, ruleFrom);
+    },
+    elements: (set) => {
+      const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) };
+      return elementsFrom(set, dump(`list elements of "${set.name}"`, ask, elementsIn).flat());
+    },
+    elementsOf: (set, beginning) => {
+      const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) };
+      const parts = dump(`list elements of "${set.name}"`, ask, (body) => commentedIn(body, beginning));
+      const found = elementsFrom(set, parts.flatMap((part) => part.found)).filter(({ comment = "" }) => comment.startsWith(beginning));
+      return { found, others: parts.reduce((sum, { count }) => sum + count, 0) - found.length };
+    },
+    findElement: (set, key) => {
+      const request = { what: `find an element of "${set.name}"`, type: typeOf(NFT_MSG.GETSETELEM), codec: setElements, value: ofElements(set, [{ key }]) };
+      return elementsFrom(set, unless(ABSENT, () => socket().get(request, elementsIn)) ?? [])[0];
     },
   };
   return nft;
@@ -133,15 +155,12 @@ function chainFrom(body: Uint8Array): Chain | undefined {
   return { table: { family, name: attrs.TABLE }, name: attrs.NAME, ...(base && { base }) };
 }
 
-function ruleFrom(body: Uint8Array): KernelRule {
-  const { HANDLE = 0n, EXPRESSIONS = [], USERDATA } = ruleMessage.decode(body).attrs;
-  return { handle: HANDLE, expressions: EXPRESSIONS, userdata: USERDATA };
+function ruleFrom(body: Uint8Array): KernelRule & { chain: string } {
+  const { HANDLE = 0n, EXPRESSIONS = [], USERDATA, CHAIN = "" } = ruleMessage.decode(body).attrs;
+  return { handle: HANDLE, expressions: EXPRESSIONS, userdata: USERDATA, chain: CHAIN };
 }
 
-function elementsFrom(body: Uint8Array): KernelElement[] {
-  const { ELEMENTS = [] } = setElements.decode(body).attrs;
-  return ELEMENTS.map(kernelElement).filter((element) => element !== undefined);
-}
+const elementsIn = (body: Uint8Array) => setElements.decode(body).attrs.ELEMENTS ?? [];
 
 const familyFrom = (number: number): TableFamily | undefined => keyOf(FAMILIES, number);
 

@@ -1,6 +1,7 @@
 /** What nftables is made of, as plain data: tables hold chains and sets, chains hold rules, sets hold elements. */
 import type { Cidr, Ip } from "../ip.ts";
-import type { Word } from "./words.ts";
+import type { Mac } from "../mac.ts";
+import type { Word } from "./fields.ts";
 
 export type TableFamily = "ip" | "ip6" | "inet" | "arp" | "bridge" | "netdev";
 
@@ -37,18 +38,29 @@ export interface NftSet {
   key: DataType | readonly DataType[];
   /** Elements may be prefixes. */
   interval?: boolean;
-  /** A map gives a value for a key. */
-  value?: DataType | "verdict";
+  /** A map gives a value for a key, or a concatenation of values. */
+  value?: DataType | readonly DataType[] | "verdict";
+  /** Each element counts the packets that found it. */
+  counter?: boolean;
 }
 
-/** An element's key: one part for each type of the set's key. A Cidr needs an interval set. */
-export type Part = Ip | Cidr | number | string;
+/** A part of a key or a value: one for each type. A Cidr needs an interval set; a protocol and a device go by their names. */
+export type Part = Ip | Mac | Cidr | number | string;
+export type Key = Part | readonly Part[];
 export interface Element {
-  key: Part | readonly Part[];
+  key: Key;
   /** Of a map: the value, or the verdict's word. */
-  value?: Part | Word;
-  /** Says for whom the element is and why; up to 127 bytes. */
+  value?: Key | Word;
+  /** Says whose it is and why; up to 127 bytes. */
   comment?: string;
+  /** A second text, which nft(8) neither shows nor writes back: what only a program asks for. */
+  note?: string;
+}
+
+/** An element as the kernel has it. */
+export interface KernelElement extends Element {
+  key: readonly Part[];
+  packets?: bigint;
 }
 
 export interface Rule {

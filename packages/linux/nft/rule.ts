@@ -7,7 +7,7 @@
 import { NF, NFPROTO } from "../uapi/nfnetlink.ts";
 import { tagOf, USERDATA_RULE_COMMENT, userdataText } from "./userdata.ts";
 import type { Rule, TableFamily } from "./objects.ts";
-import type { Expression } from "./words.ts";
+import type { Expression } from "./fields.ts";
 
 export const FAMILIES = {
   ip: NFPROTO.IPV4,

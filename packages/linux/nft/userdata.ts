@@ -2,8 +2,12 @@
  * User data: what the kernel keeps for nft(8) and never reads. Comments live there (libnftnl's udata.h): type u8,
  * length u8, then text with a zero byte.
  */
+import { encode, u32 } from "../wire/codec.ts";
+
 export const USERDATA_RULE_COMMENT = 0;
 export const USERDATA_ELEMENT_COMMENT = 0;
+/** Ours: a second text of an element. nft looks past types that it does not know, and libnftnl, which counts from 0, has come to 2. */
+export const USERDATA_NOTE = 0xf0;
 
 const LONGEST = 128; // nft prints no more (NFTNL_UDATA_COMMENT_MAXLEN)
 
@@ -12,7 +16,7 @@ export const USERDATA_SET_KEYBYTEORDER = 0;
 export const USERDATA_SET_DATABYTEORDER = 1;
 
 /** One entry with a number. */
-export const numberTag = (type: number, number: number): Uint8Array => Uint8Array.of(type, 4, ...new Uint8Array(Uint32Array.of(number).buffer));
+export const numberTag = (type: number, number: number): Uint8Array => Uint8Array.of(type, 4, ...encode(u32, number));
 
 /** One entry; RangeError where the text is too long or holds what would end nft's quoted string. */
 export function tagOf(type: number, text: string): Uint8Array {

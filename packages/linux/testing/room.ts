@@ -3,12 +3,12 @@ import { expect, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
 import { missing, skipped } from "../../../tests/conformance/node/needs.ts";
 import { unless } from "../errors.ts";
+import { parseCidr } from "../ip.ts";
 import { Netns } from "../netns.ts";
 
-const lacks = missing({ root: true, programs: ["ip", "nft", "nsenter"] });
-
-/** Two empty namespaces. None is open afterwards that was not before. */
-export function kernelTest(title: string, act: (here: Netns, there: Netns) => void): void {
+/** Two empty namespaces. None is open afterwards that was not before. `programs` are those that the test asks beside ip and nft. */
+export function kernelTest(title: string, act: (here: Netns, there: Netns) => void, programs: readonly string[] = []): void {
+  const lacks = missing({ root: true, programs: ["ip", "nft", "nsenter", ...programs] });
   test.skipIf(lacks !== "")(skipped(title, lacks), () => {
     const before = held("net");
     {
@@ -24,6 +24,16 @@ export function kernelTest(title: string, act: (here: Netns, there: Netns) => vo
 export function held(kind: "net" | "socket"): string[] {
   const targets = readdirSync("/proc/self/fd").map((fd) => unless(["ENOENT"], () => readlinkSync(`/proc/self/fd/${fd}`)) ?? "");
   return targets.filter((target) => target.startsWith(`${kind}:`)).sort();
+}
+
+/** A cable between two namespaces, "v" at both ends, with these addresses; ready when the kernel has noticed it, in a thread of its own. */
+export function layCable(here: Netns, there: Netns, addresses: readonly (readonly [string, string])[]): void {
+  here.links.add({ kind: "veth", name: "v", peer: { name: "v", netnsFd: there.fd } });
+  for (const [at, netns] of [here, there].entries()) {
+    netns.links.set(netns.links.get("v"), { up: true, linkLocal: false });
+    for (const pair of addresses) netns.addrs.add(netns.links.get("v"), { address: parseCidr(pair[at] ?? ""), nodad: true });
+  }
+  while (!here.links.get("v").operational || !there.links.get("v").operational) continue;
 }
 
 /** What a program prints that runs in the namespace. */

@@ -3,14 +3,19 @@ import type { NetlinkSocket, Request } from "../netlink.ts";
 import { encode } from "../wire/codec.ts";
 import { explain } from "../wire/explain.ts";
 
-/** The lines of each request that some work makes. */
-export function requestsOf(work: (rtnl: () => NetlinkSocket) => void): string[] {
+/** The lines of each request that some work makes; who goes through what the kernel has is told `answers`. */
+export function requestsOf(work: (socket: () => NetlinkSocket) => void, answers: readonly Uint8Array[] = []): string[] {
   const lines: string[] = [];
+  const keep = <T>({ codec, value }: Request<T>): void => void lines.push(...explain(codec, encode(codec, value)));
   const unwanted = (): never => {
     throw new TypeError("only a request is wanted");
   };
   work(() => ({
-    request: <T>({ codec, value }: Request<T>) => void lines.push(...explain(codec, encode(codec, value))),
+    request: keep,
+    visit: (request, visitor) => {
+      keep(request);
+      answers.forEach(visitor);
+    },
     get: unwanted, dump: unwanted, batch: unwanted, [Symbol.dispose]: () => {},
   }));
   return lines;

@@ -15,7 +15,7 @@ export const NFT_MSG = {
 } as const;
 
 /** Registers: 0 takes the verdict, 1 to 4 are of sixteen bytes, 8 to 23 the same room in pieces of four. */
-export const NFT_REG = { VERDICT: 0, "1": 1, "2": 2, "32_00": 8, "32_01": 9 } as const;
+export const NFT_REG = { VERDICT: 0, "1": 1, "32_00": 8 } as const;
 /** Verdicts of rules; as an unsigned 32-bit number these are -1 to -5. NF_DROP and NF_ACCEPT are netfilter's own. */
 export const NFT_VERDICT = { CONTINUE: 0xffff_ffff, BREAK: 0xffff_fffe, JUMP: 0xffff_fffd, GOTO: 0xffff_fffc, RETURN: 0xffff_fffb } as const;
 
@@ -42,6 +42,9 @@ export const NFTA_NAT = attrs("NFTA_NAT", {
   TYPE: [1, be32], FAMILY: [2, be32], REG_ADDR_MIN: [3, be32], REG_ADDR_MAX: [4, be32],
   REG_PROTO_MIN: [5, be32], REG_PROTO_MAX: [6, be32], FLAGS: [7, be32],
 });
+export const NFTA_REDIR = attrs("NFTA_REDIR", { REG_PROTO_MIN: [1, be32], REG_PROTO_MAX: [2, be32], FLAGS: [3, be32] });
+export const NFTA_FIB = attrs("NFTA_FIB", { DREG: [1, be32], RESULT: [2, be32], FLAGS: [3, be32] });
+export const NFTA_NOTRACK = attrs("NFTA_NOTRACK", {});
 export const NFTA_MASQ = attrs("NFTA_MASQ", { FLAGS: [1, be32], REG_PROTO_MIN: [2, be32], REG_PROTO_MAX: [3, be32] });
 
 export const NFTA_REJECT = attrs("NFTA_REJECT", { TYPE: [1, be32], ICMP_CODE: [2, u8] });
@@ -58,8 +61,11 @@ export const NFTA_EXPR = tagged("NFTA_EXPR", { kind: ["NAME", 1], data: ["DATA",
   meta: NFTA_META,           // what the kernel knows of the packet: device, protocol, mark
   ct: NFTA_CT,               // what conntrack knows of it
   counter: NFTA_COUNTER,
+  fib: NFTA_FIB,             // what the routes say of the packet
   nat: NFTA_NAT,
   masq: NFTA_MASQ,
+  redir: NFTA_REDIR,         // to this machine itself
+  notrack: NFTA_NOTRACK,     // conntrack shall not see it
   reject: NFTA_REJECT,       // ends the packet, and says so to its sender
   target: NFTA_TARGET,
   match: NFTA_MATCH,
@@ -82,11 +88,11 @@ export const NFTA_SET_DESC = attrs("NFTA_SET_DESC", { SIZE: [1, be32], CONCAT: [
 export const NFTA_SET = attrs("NFTA_SET", {
   TABLE: [1, cstring], NAME: [2, cstring], FLAGS: [3, be32], KEY_TYPE: [4, be32], KEY_LEN: [5, be32],
   DATA_TYPE: [6, be32], DATA_LEN: [7, be32], DESC: [9, NFTA_SET_DESC], ID: [10, be32], TIMEOUT: [11, be64],
-  USERDATA: [13, bytes], HANDLE: [16, be64],
+  USERDATA: [13, bytes], HANDLE: [16, be64], EXPR: [17, NFTA_EXPR],
 });
 export const NFTA_SET_ELEM = attrs("NFTA_SET_ELEM", {
   KEY: [1, NFTA_DATA], DATA: [2, NFTA_DATA], FLAGS: [3, be32], TIMEOUT: [4, be64], EXPIRATION: [5, be64],
-  USERDATA: [6, bytes], KEY_END: [10, NFTA_DATA],
+  USERDATA: [6, bytes], EXPR: [7, NFTA_EXPR], KEY_END: [10, NFTA_DATA],
 });
 export const NFTA_SET_ELEM_LIST = attrs("NFTA_SET_ELEM_LIST", {
   TABLE: [1, cstring], SET: [2, cstring], ELEMENTS: [3, list(NFTA_LIST.ELEM, NFTA_SET_ELEM)], SET_ID: [4, be32],
@@ -102,7 +108,10 @@ export const NFT_LOOKUP_F = { INV: 1 } as const;
 export const NFT_PAYLOAD = { LL_HEADER: 0, NETWORK_HEADER: 1, TRANSPORT_HEADER: 2 } as const;
 export const NFT_META = { PROTOCOL: 1, MARK: 3, IIFNAME: 6, IIFTYPE: 8, OIFNAME: 7, NFPROTO: 15, L4PROTO: 16 } as const;
 export const NFT_CT = { STATE: 0, DIRECTION: 1, STATUS: 2, MARK: 3 } as const;
-export const NF_NAT_RANGE = { PROTO_RANDOM: 0x4, PERSISTENT: 0x8, PROTO_RANDOM_FULLY: 0x10 } as const;
+export const NFT_NAT = { SNAT: 0, DNAT: 1 } as const;
+export const NFT_FIB_RESULT = { OIF: 1, OIFNAME: 2, ADDRTYPE: 3 } as const;
+export const NFTA_FIB_F = { SADDR: 0x1, DADDR: 0x2 } as const;
+export const NF_NAT_RANGE = { MAP_IPS: 0x1, PROTO_SPECIFIED: 0x2, PROTO_RANDOM: 0x4, PERSISTENT: 0x8, PROTO_RANDOM_FULLY: 0x10 } as const;
 
 export const table = message(nfgenmsg, NFTA_TABLE);
 export const chain = message(nfgenmsg, NFTA_CHAIN);

@@ -19,13 +19,13 @@
  * VLANs in ./vlan.ts, the check of MAC addresses in ./spoof.ts; the cable, the pod's interface and masquerade in ../shared.
  */
 import { CniError, ErrorCode, definePlugin, type Result, type Route } from "@vethwork/cni";
-import { Netns, parseCidr, type Link } from "@vethwork/linux";
+import { Netns, parseCidr, pause, type Link } from "@vethwork/linux";
 import { ensureForwarding } from "../shared/forwarding.ts";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "../shared/ipam/delegate.ts";
 import { collectMasquerade, deleteMasquerade, ensureMasquerade } from "../shared/masquerade/masquerade.ts";
 import { statusOfNftables } from "../shared/nftables.ts";
 import { openPod } from "../shared/pod.ts";
-import { dressInterface, pause } from "../shared/pod-interface.ts";
+import { dressInterface } from "../shared/pod-interface.ts";
 import { addCable, collectCables, deleteCable } from "../shared/veth.ts";
 import { bridgeFaults } from "./faults.ts";
 import { options, planOf, type Plan } from "./options.ts";

@@ -20,7 +20,7 @@
  *
  * The comments of the addresses are all the state that there is; bridges follow from them.
  */
-import { ipFrom, sameElement, sameIp, sameRule, words, type Change, type Chain, type Element, type Family, type Ip, type Netns, type Nft, type NftSet, type Rule } from "@vethwork/linux";
+import { isIp, sameElement, sameIp, sameRule, words, type Change, type Chain, type Element, type Family, type Ip, type Netns, type Nft, type NftSet, type Rule } from "@vethwork/linux";
 import type { Owner } from "../shared/attachment.ts";
 import { hasNftables } from "../shared/nftables.ts";
 import { closeWay, openWay, wayFaults, type Accept } from "../shared/way-through.ts";
@@ -54,7 +54,7 @@ const RULES: readonly Rule[] = [
       { chain: FORWARD, words: [daddr.in(PODS[family]), words.ctState("established", "related"), words.mark.set(LEAVE)], comment: "to a pod: answers" },
     ];
   }),
-  { chain: ISOLATE, words: [words.devicesVmap(WITHIN)] },
+  { chain: ISOLATE, words: [words.concat(words.iifname, words.oifname).vmap(WITHIN)] },
   { chain: ISOLATE, words: [words.oifname.in(BRIDGES), words.counter, words.drop], comment: "between bridges" },
   { chain: FORGET, words: [words.mark.clear(LEAVE)] },
 ];
@@ -127,7 +127,7 @@ function deleteWhere(host: Netns, isStale: (comment: string) => boolean): boolea
 
 const isOf = (owner: Owner, comment: string): boolean => comment === markOf(owner) || comment.startsWith(`${markOf(owner)} `);
 
-const podsIn = (nft: Nft): Pod[] => [PODS[4], PODS[6]].flatMap((set) => nft.entries(set).map(({ key, comment }) => ({ address: ipFrom(key), comment })));
+const podsIn = (nft: Nft): Pod[] => [PODS[4], PODS[6]].flatMap((set) => nft.elements(set).flatMap(({ key: [address], comment = "" }) => (isIp(address) ? { address, comment } : [])));
 
 function ensureFrame(change: Change, nft: Nft): void {
   const broken = [FORWARD, ISOLATE, FORGET].filter((chain) => !isWhole(nft, chain));
@@ -172,8 +172,8 @@ function without(pods: readonly Pod[], others: readonly Pod[]): Pod[] {
 }
 
 const isSame = (nft: Nft, set: NftSet, elements: readonly Element[]): boolean => {
-  const entries = nft.entries(set);
-  return entries.length === elements.length && elements.every((element) => entries.some((entry) => sameElement(entry, set, element)));
+  const there = nft.elements(set);
+  return there.length === elements.length && elements.every((element) => there.some((one) => sameElement(one, set, element)));
 };
 
 /** The bridges that the pods' policies speak of. Where two policies do, the stricter counts. */

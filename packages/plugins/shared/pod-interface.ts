@@ -8,7 +8,7 @@
  * pod one to two seconds in which it cannot send. Who wants it all the same waits for its end here.
  */
 import { CniError, ErrorCode, type Args, type Result, type Route } from "@vethwork/cni";
-import { networkOf, parseCidr, parseIp, sameIp, type Link, type Netns } from "@vethwork/linux";
+import { networkOf, parseCidr, parseIp, pause, sameIp, type Link, type Netns } from "@vethwork/linux";
 import { addressesOf } from "./chained.ts";
 
 /** What ip(8) and the reference plugins leave in a route's protocol field: "boot", somebody who is not a daemon. */
@@ -52,11 +52,6 @@ function waitForDad(pod: Netns, link: Link): void {
     if (!addresses.some(({ tentative }) => tentative) || performance.now() > deadline) return;
     pause(50);
   }
-}
-
-/** Blocks the thread: there is nothing else to do meanwhile, and the pod waits for us. */
-export function pause(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 /** A route once, each with its next hop: its own, or the gateway of the first address of its family that has one. */

@@ -115,8 +115,8 @@ export function setNodes(host: Netns, addresses: readonly Ip[]): void {
     for (const family of [4, 6] as const) {
       const set = nodesSet(family);
       const wanted = addresses.filter((ip) => ip.family === family);
-      const there = nft.elements(set).map(String);
-      if (wanted.length === there.length && wanted.every(({ bytes }) => there.includes(String(bytes)))) continue;
+      const there = nft.elements(set).map(({ key }) => String(key[0]));
+      if (wanted.length === there.length && wanted.every((ip) => there.includes(String(ip)))) continue;
       change.ensureTable(TABLE);
       change.ensureSet(set);
       change.flushSet(set);
