@@ -10,7 +10,7 @@
 import { CniError, ErrorCode, type Attachment, type Undo } from "@vethwork/cni";
 import { isErrno, type Link, type Netns } from "@vethwork/linux";
 import { isOfNetwork, labelOf, type Owner } from "../shared/attachment.ts";
-import { sha512Of } from "../shared/masquerade/names.ts";
+import { sha512Of } from "../shared/names.ts";
 
 /** Of the two directions the one that the reference has an ifb for, and the other, which needs one for subnets. */
 export type Which = "main" | "second";

@@ -19,6 +19,7 @@
  */
 import { CniError, ErrorCode, definePlugin, find, type Args } from "@vethwork/cni";
 import { parseCidr } from "@vethwork/linux";
+import { ownerOf } from "../shared/attachment.ts";
 import { isStale, parseLease, type Lease, type Owner, type Wish } from "./lease.ts";
 import { folderFor, leasesIn } from "./leases.ts";
 import { askedOptions, options, toldOptions, type Config } from "./options.ts";
@@ -74,7 +75,6 @@ export default definePlugin({
 
 const socketOf = ({ ipam }: Config): string => ipam.daemonSocketPath || DEFAULT_SOCKET;
 const leasesOf = (config: Config) => leasesIn(folderFor(socketOf(config)));
-const ownerOf = ({ name }: Config, { containerId, ifname }: Args): Owner => ({ network: name, containerId, ifname });
 
 /** The daemon may stand in another folder: a path that begins in ours is made whole. */
 function wishOf(config: Config, args: Args): Wish {

@@ -8,7 +8,7 @@
  */
 import type { Attachment, Result } from "@vethwork/cni";
 import { sameIp, type Ip, type Netns } from "@vethwork/linux";
-import type { Owner } from "../shared/attachment.ts";
+import { ownersOf, type Owner } from "../shared/attachment.ts";
 import { hasNftables, statusOfNftables } from "../shared/nftables.ts";
 import * as firewalld from "./firewalld.ts";
 import * as iptables from "./iptables.ts";
@@ -54,8 +54,9 @@ export function deleteFirewall(host: Netns, config: Config, { owner, prevResult 
 }
 
 /** Takes away what is the network's, and of none of these. */
-export function collectFirewall(host: Netns, { name }: Config, valid: readonly Attachment[]): void {
-  const keep = valid.map(({ containerID, ifname }): Owner => ({ network: name, containerId: containerID, ifname }));
+export function collectFirewall(host: Netns, config: Config, valid: readonly Attachment[]): void {
+  const { name } = config;
+  const keep = ownersOf(config, valid);
   nftables.collectRules(host, name, keep);
   const stale = listRecords().filter(({ owner }) => owner.network === name && !keep.some((one) => isSame(one, owner)));
   if (stale.length > 0) deleteMade(stale);

@@ -17,9 +17,10 @@
  */
 import { CniError, config, definePlugin, invalidOption, oneOf, string, type Context, type Parser, type Result } from "@vethwork/cni";
 import { Netns, type Link } from "@vethwork/linux";
+import { ownerOf } from "../shared/attachment.ts";
 import { CHANGED, resultBefore } from "../shared/chained.ts";
 import { collectFirewall, deleteFirewall, ensureFirewall, firewallFaults, isOurs, statusOfFirewall } from "./backends.ts";
-import { ownerOf, wishOf, type Wish } from "./wish.ts";
+import { wishOf, type Wish } from "./wish.ts";
 
 /** A name that iptables takes for a chain (xt_table's 29 bytes), and that is one word on a line. */
 const chainName: Parser<string> = {

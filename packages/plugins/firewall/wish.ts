@@ -1,5 +1,5 @@
 /** What is asked of a firewall for one attachment, and by which words it finds it again. */
-import { CniError, ErrorCode, type Args, type Result } from "@vethwork/cni";
+import { CniError, ErrorCode, type Result } from "@vethwork/cni";
 import { parseCidr, type Ip } from "@vethwork/linux";
 import { digestOf, type Owner } from "../shared/attachment.ts";
 
@@ -14,8 +14,6 @@ export interface Wish {
   /** The device that the policy speaks of; "" where it speaks of none. */
   bridge: string;
 }
-
-export const ownerOf = ({ name }: { name: string }, { containerId, ifname }: Args): Owner => ({ network: name, containerId, ifname });
 
 /** CniError 7, in the reference's words, where a policy has no bridge to speak of. */
 export function wishOf(owner: Owner, policy: Policy, before: Result): Wish {

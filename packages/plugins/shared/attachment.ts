@@ -4,6 +4,7 @@
  * The host's end of the cable has a name made of the two ids, so that DEL finds it when the pod's namespace is gone,
  * and an alias that says in words whose it is: `ip link` shows it, and GC reads it.
  */
+import type { Attachment } from "@vethwork/cni";
 import type { Link } from "@vethwork/linux";
 
 export interface Attached {
@@ -15,6 +16,12 @@ export interface Attached {
 export interface Owner extends Attached {
   network: string;
 }
+
+/** The one that a plugin is called for. */
+export const ownerOf = ({ name }: { name: string }, { containerId, ifname }: Attached): Owner => ({ network: name, containerId, ifname });
+/** Those that GC is to spare. */
+export const ownersOf = ({ name }: { name: string }, valid: readonly Attachment[]): Owner[] =>
+  valid.map(({ containerID: containerId, ifname }) => ({ network: name, containerId, ifname }));
 
 /** Fifteen characters, all that a link's name may have: "veth" and 44 bits made of the ids. */
 export function hostEndName({ containerId, ifname }: Attached): string {

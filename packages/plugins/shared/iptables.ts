@@ -38,7 +38,9 @@ export interface Iptables {
   update(family: Family, decide: (listed: readonly string[]) => readonly string[], listed?: readonly string[]): void;
   /** True where the kernel has such a table of the kind of long ago, which nftables does not show. */
   isLegacy(): boolean;
-  /** Whether there may be such a chain: seen in the kernel, without a process. Of the kind of long ago only the table is seen. */
+  /** Whether there is such a chain: seen in the kernel, without a process. Of the kind of long ago none is seen. */
+  has(host: Netns, chain: string): boolean;
+  /** Whether there may be one: of the kind of long ago it is enough that there is the table. */
   mayHave(host: Netns, chain: string): boolean;
 }
 
@@ -46,6 +48,8 @@ export function iptables(purpose: Purpose): Iptables {
   const { table } = purpose;
   const list = (family: Family): string[] => run(purpose, TOOLS[family], { argv: ["-w", WAIT_SECONDS, "-t", table, "-S"] }).trim().split("\n");
   const isLegacy = (): boolean => ([4, 6] as const).some((family) => (findText(`/proc/net/${NAMES[family]}`) ?? "").split("\n").includes(table));
+  const has = (host: Netns, name: string): boolean =>
+    hasNftables(host) && (["ip", "ip6"] as const).some((family) => host.nft.findChain({ table: { family, name: table }, name }) !== undefined);
   const restore = (family: Family, lines: readonly string[]): void => {
     if (lines.length === 0) return;
     const stdin = `*${table}\n${lines.join("\n")}\nCOMMIT\n`;
@@ -77,13 +81,13 @@ export function iptables(purpose: Purpose): Iptables {
       }
     },
     isLegacy,
-    mayHave: (host, chain) =>
-      (hasNftables(host) && (["ip", "ip6"] as const).some((family) => host.nft.findChain({ table: { family, name: table }, name: chain }) !== undefined)) || isLegacy(),
+    has,
+    mayHave: (host, chain) => has(host, chain) || isLegacy(),
   };
 }
 
 /** A text as an argument in such a line. */
-export const quoted = (text: string): string => `"${text.replaceAll('"', String.raw`\"`)}"`;
+export const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 
 /** True where the program called `iptables` is there, and makes rules of the kind of long ago. */
 export function isLegacyTool(): boolean {

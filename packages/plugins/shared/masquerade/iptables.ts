@@ -10,9 +10,10 @@
 import { networkOf, type Cidr, type Netns } from "@vethwork/linux";
 import type { Owner } from "../attachment.ts";
 import { iptables, quoted } from "../iptables.ts";
-import { chainOf, iptablesComment } from "./names.ts";
+import { chainOf, iptablesComment } from "../names.ts";
 
 const tools = iptables({ table: "nat", verb: "masquerade", instead: '"ipMasqBackend": "nftables"' });
+const PREFIX = "CNI-";
 const MULTICAST = { 4: "224.0.0.0/4", 6: "ff00::/8" } as const;
 
 /** A rule of POSTROUTING that leads to a masquerade chain. */
@@ -27,7 +28,7 @@ interface Jump {
 
 /** Makes the owner's rules. An address that has one already keeps it. */
 export function ensureRules(owner: Owner, addresses: readonly Cidr[]): void {
-  const chain = chainOf(owner);
+  const chain = chainOf(PREFIX, owner);
   const comment = `-m comment --comment ${quoted(iptablesComment(owner))}`;
   for (const family of new Set(addresses.map((one) => one.family))) {
     const own = addresses.filter((one) => one.family === family);
@@ -49,7 +50,7 @@ export function ensureRules(owner: Owner, addresses: readonly Cidr[]): void {
  */
 export function deleteRules(owner: Owner, addresses: readonly Cidr[]): void {
   const own = addresses.map(({ ip }) => String(ip));
-  const chain = chainOf(owner);
+  const chain = chainOf(PREFIX, owner);
   deleteWhere((jump) => jump.chain === chain && (own.length === 0 || own.includes(jump.source)), chain);
 }
 
@@ -60,7 +61,7 @@ export function collectRules(network: string, keep: readonly Owner[]): void {
 
 /** What is missing, in words. */
 export function ruleFaults(owner: Owner, addresses: readonly Cidr[]): string[] {
-  const chain = chainOf(owner);
+  const chain = chainOf(PREFIX, owner);
   return addresses.filter(({ family, ip }) => {
     const listed = tools.list(family);
     const masquerades = listed.some((line) => line.startsWith(`-A ${chain} `) && line.includes("-j MASQUERADE"));
@@ -69,7 +70,7 @@ export function ruleFaults(owner: Owner, addresses: readonly Cidr[]): string[] {
 }
 
 /** Whether iptables may have rules of the owner's. */
-export const mayHaveRules = (host: Netns, owner: Owner): boolean => tools.mayHave(host, chainOf(owner));
+export const mayHaveRules = (host: Netns, owner: Owner): boolean => tools.mayHave(host, chainOf(PREFIX, owner));
 
 /** @param orphan a chain to take away even where nothing leads to it: the reference makes it in several steps, and may be killed between them */
 function deleteWhere(isStale: (jump: Jump) => boolean, orphan?: string): void {

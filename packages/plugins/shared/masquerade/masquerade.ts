@@ -6,7 +6,7 @@
  */
 import { oneOf, type Args, type Attachment, type Result } from "@vethwork/cni";
 import { parseCidr, type Cidr, type Netns } from "@vethwork/linux";
-import type { Owner } from "../attachment.ts";
+import { ownerOf, ownersOf } from "../attachment.ts";
 import * as iptables from "./iptables.ts";
 import * as nftables from "./nftables.ts";
 
@@ -20,25 +20,25 @@ interface Asked {
   args: Args;
 }
 
-const ownerOf = ({ config, args }: Asked): Owner => ({ network: config.name, containerId: args.containerId, ifname: args.ifname });
 const addressesOf = (ips: Result["ips"] = []): Cidr[] => ips.map(({ address }) => parseCidr(address));
 
 /** Makes the rules for the addresses. */
 export function ensureMasquerade(host: Netns, asked: Asked, ips: Result["ips"]): void {
-  if (asked.config.ipMasqBackend === "iptables") iptables.ensureRules(ownerOf(asked), addressesOf(ips));
-  else nftables.ensureRules(host, ownerOf(asked), addressesOf(ips));
+  if (asked.config.ipMasqBackend === "iptables") iptables.ensureRules(ownerOf(asked.config, asked.args), addressesOf(ips));
+  else nftables.ensureRules(host, ownerOf(asked.config, asked.args), addressesOf(ips));
 }
 
 /** Takes them away; `ips` is what the interface had, where that is known. */
 export function deleteMasquerade(host: Netns, asked: Asked, ips: Result["ips"]): void {
-  const owner = ownerOf(asked);
+  const owner = ownerOf(asked.config, asked.args);
   nftables.deleteRules(host, owner);
   if (asked.config.ipMasqBackend === "iptables" || iptables.mayHaveRules(host, owner)) iptables.deleteRules(owner, addressesOf(ips));
 }
 
 /** Takes away those of the network that belong to no valid attachment. */
-export function collectMasquerade(host: Netns, { name: network, ipMasqBackend }: Asked["config"], valid: readonly Attachment[]): void {
-  const keep = valid.map(({ containerID: containerId, ifname }) => ({ network, containerId, ifname }));
+export function collectMasquerade(host: Netns, config: Asked["config"], valid: readonly Attachment[]): void {
+  const { name: network, ipMasqBackend } = config;
+  const keep = ownersOf(config, valid);
   nftables.collectRules(host, network, keep);
   if (ipMasqBackend === "iptables") iptables.collectRules(network, keep);
 }
@@ -46,7 +46,7 @@ export function collectMasquerade(host: Netns, { name: network, ipMasqBackend }:
 /** What is missing, in words. Rules of either kind will do: whoever did the ADD chose. */
 export function masqueradeFaults(host: Netns, asked: Asked, ips: Result["ips"]): string[] {
   const addresses = addressesOf(ips);
-  const owner = ownerOf(asked);
+  const owner = ownerOf(asked.config, asked.args);
   const faults = nftables.ruleFaults(host, owner, addresses);
   if (faults.length === 0) return [];
   return asked.config.ipMasqBackend === "iptables" || iptables.mayHaveRules(host, owner) ? iptables.ruleFaults(owner, addresses) : faults;

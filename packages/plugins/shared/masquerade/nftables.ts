@@ -12,7 +12,7 @@
 import { commentOf as commentIn, networkOf, parseCidr, sameRule, words, type Chain, type Change, type Cidr, type Netns, type Nft, type Rule } from "@vethwork/linux";
 import type { Owner } from "../attachment.ts";
 import { hasNftables } from "../nftables.ts";
-import { commentOf, networkMark, ownerMark } from "./names.ts";
+import { commentOf, networkMark, ownerMark } from "../names.ts";
 
 const TABLE = { family: "inet", name: "cni_plugins_masquerade" } as const;
 const CHECKS: Chain = { table: TABLE, name: "masq_checks" };

@@ -2,9 +2,11 @@ import { expect, test } from "bun:test";
 import { chainOf, commentOf, iptablesComment, networkMark, ownerMark } from "./names.ts";
 
 test("chains have the names that the reference plugins give them", () => {
-  expect(chainOf({ network: "test", containerId: "1234" })).toBe("CNI-2bbe0c48b91a7d1b8a6753a8");
-  expect(chainOf({ network: "mynet", containerId: "abc123" })).toBe("CNI-70a29d9dc18bc4d652ea5d59");
-  expect(chainOf({ network: "testalongnamethatdoesnotmakesense", containerId: "1234" })).toBe("CNI-374f33fe84ab0ed84dcdebe3");
+  expect(chainOf("CNI-", { network: "test", containerId: "1234" })).toBe("CNI-2bbe0c48b91a7d1b8a6753a8");
+  expect(chainOf("CNI-", { network: "mynet", containerId: "abc123" })).toBe("CNI-70a29d9dc18bc4d652ea5d59");
+  expect(chainOf("CNI-", { network: "testalongnamethatdoesnotmakesense", containerId: "1234" })).toBe("CNI-374f33fe84ab0ed84dcdebe3");
+  expect(chainOf("CNI-DN-", { network: "mynet", containerId: "abc123" })).toBe("CNI-DN-70a29d9dc18bc4d652ea5");
+  expect(chainOf("CNI-SN-", { network: "mynet", containerId: "abc123" })).toBe("CNI-SN-70a29d9dc18bc4d652ea5");
   expect(iptablesComment({ network: "mynet", containerId: "abc123" })).toBe('name: "mynet" id: "abc123"');
 });
 
