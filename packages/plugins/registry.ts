@@ -22,6 +22,7 @@ const files: Readonly<Record<string, () => PluginFile>> = {
   ipvlan: () => require("./ipvlan/ipvlan.ts"),
   loopback: () => require("./loopback/loopback.ts"),
   macvlan: () => require("./macvlan/macvlan.ts"),
+  portmap: () => require("./portmap/portmap.ts"),
   ptp: () => require("./ptp/ptp.ts"),
   sample: () => require("./sample/sample.ts"),
   sbr: () => require("./sbr/sbr.ts"),

@@ -5,7 +5,7 @@
 import { expect } from "bun:test";
 import { find, isObject, parseJson, type JsonObject } from "@vethwork/cni";
 import { address } from "../../../tests/conformance/node/node.ts";
-import type { NetworkState } from "../../../tests/conformance/node/leftovers.ts";
+import { settledState, type NetworkState } from "../../../tests/conformance/node/leftovers.ts";
 import { faultyBinFolder, stageTest, type Pod, type Stage } from "./stage.ts";
 
 export interface Subject {
@@ -208,11 +208,7 @@ function inWords(command: string, result: JsonObject): string {
   return command.replaceAll("NEAR", near).replaceAll("IP4", ip4).replaceAll("IP6", ip6);
 }
 
-/** The state but for what the kernel notices in its own time: that a bridge without ports carries nothing. */
-async function settled(stage: Stage): Promise<NetworkState> {
-  const state = await stage.state();
-  return { ...state, routes: state.routes.map((line) => line.replace(/ linkdown\b/, "").trim()) };
-}
+const settled = ({ node }: Stage): Promise<NetworkState> => settledState(node);
 
 /** Whether a pod's ping is answered. */
 export async function reaches(stage: Stage, pod: string, ip: string): Promise<boolean> {

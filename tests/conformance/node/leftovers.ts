@@ -46,6 +46,12 @@ export async function networkState(node: Node): Promise<NetworkState> {
   };
 }
 
+/** The same, but for what the kernel notices in its own time: that a bridge without ports carries nothing. */
+export async function settledState(node: Node): Promise<NetworkState> {
+  const state = await networkState(node);
+  return { ...state, routes: state.routes.map((line) => line.replace(/ linkdown\b/, "").trim()) };
+}
+
 /** Everything on the machine that still bears the name of a node that was stopped: processes, mounts, groups, files. */
 export function remains(node: Pick<Node, "name" | "dir">): string[] {
   const found: string[] = [];
