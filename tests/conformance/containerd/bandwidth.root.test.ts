@@ -25,7 +25,7 @@ describe.each([installed(), newest()])("$name with $cniVersion", (release) => {
     try {
       const before = await networkState(node);
       const free = await runPod(containerd, "free");
-      const slow = await runPod(containerd, "slow", annotations);
+      const slow = await runPod(containerd, "slow", { annotations });
       const told = parseJson(await node.run(["tc", "-j", "qdisc", "show"]));
       const buckets = (Array.isArray(told) ? told.filter(isObject) : []).filter(({ kind }) => kind === "tbf");
       // The burst that containerd writes is 2^32-1 bits: not the queue's length (plugins/bandwidth/bucket.ts).

@@ -21,11 +21,18 @@ export interface Pod {
 
 export const port = 8080;
 
+export interface PodWish {
+  annotations?: Readonly<Record<string, string>>;
+  /** Ports of the node, each with the pod's that it leads to: all of TCP. */
+  hostPorts?: Readonly<Record<number, number>>;
+}
+
 /** Runs a pod. Throws CriError when the runtime refuses, which is where a failed ADD shows. */
-export async function runPod({ cri, node }: Containerd, name: string, annotations: Readonly<Record<string, string>> = {}): Promise<Pod> {
+export async function runPod({ cri, node }: Containerd, name: string, { annotations = {}, hostPorts = {} }: PodWish = {}): Promise<Pod> {
   const config = {
     metadata: { name, uid: `uid-${name}`, namespace: "default", attempt: 0 },
     annotations: Object.entries(annotations).map(([key, value]) => ({ key, value })), // a map in protobuf
+    port_mappings: Object.entries(hostPorts).map(([host, pod]) => ({ protocol: "TCP", host_port: Number(host), container_port: pod })),
     hostname: name,
     log_directory: `${node.dir}/logs`,
     linux: { cgroup_parent: "/pods" },

@@ -32,9 +32,10 @@ export async function serve(node: Node, netns?: string): Promise<void> {
 /**
  * The source address that the web server at `host` saw. A server that was started a moment ago may not listen yet, so the
  * question is repeated for up to 10 s.
+ * @param at the port; unless given, the one that pods serve on
  */
-export async function seenBy(ask: Asker, host: string): Promise<string> {
-  const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}/cgi-bin/peer`;
+export async function seenBy(ask: Asker, host: string, at: number = port): Promise<string> {
+  const url = `http://${host.includes(":") ? `[${host}]` : host}:${at}/cgi-bin/peer`;
   let last = "";
   await until(async () => {
     const { code, said } = await ask("wget", "-q", "-O", "-", url);

@@ -70,6 +70,22 @@ export async function runContainer(podman: Podman, name: string, ...options: str
   return (await podman.run("run", "--detach", "--name", name, ...options, imageName, ...command)).trim();
 }
 
+/** Asks as a container. */
+export function inside(podman: Podman, name: string) {
+  return async (...argv: string[]) => {
+    const { code, out, err } = await podman.exec("exec", name, ...argv);
+    return { code, said: `${out}${err}`.trim() };
+  };
+}
+
+/** The container's address. */
+export async function addressOf(podman: Podman, name: string): Promise<string> {
+  return await inspect(podman, name, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
+}
+
+/** What podman knows of a container, in a Go template's words. */
+export const inspect = async (podman: Podman, name: string, format: string): Promise<string> => (await podman.run("inspect", "--format", format, name)).trim();
+
 // Limits below the machine's own, because root may have lost CAP_SYS_RESOURCE and podman asks for more than it has; no
 // systemd, hence cgroupfs and files.
 const containersConf = (dir: string, network: string) => `[containers]

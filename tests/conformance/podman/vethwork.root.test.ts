@@ -7,7 +7,7 @@ import { networkState, remains } from "../node/leftovers.ts";
 import { skipped } from "../node/needs.ts";
 import { listOf, subject } from "../subject.ts";
 import { from, pings, seenBy } from "../containerd/web.ts";
-import { podmanLacks, runContainer, startPodman, type Podman } from "./podman.ts";
+import { addressOf, inside, podmanLacks, runContainer, startPodman } from "./podman.ts";
 
 const lacks = podmanLacks() || subject.lacks;
 
@@ -34,16 +34,3 @@ test.skipIf(lacks !== "")(skipped("two containers of podman reach each other and
   }
   expect(remains(podman.node)).toEqual([]);
 }, 120_000);
-
-/** Asks as a container. */
-function inside(podman: Podman, name: string) {
-  return async (...argv: string[]) => {
-    const { code, out, err } = await podman.exec("exec", name, ...argv);
-    return { code, said: `${out}${err}`.trim() };
-  };
-}
-
-async function addressOf(podman: Podman, name: string): Promise<string> {
-  const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-  return (await podman.run("inspect", "--format", format, name)).trim();
-}
