@@ -9,8 +9,9 @@ export interface Side {
   bin: string;
   /** CNI type: the file's name in the folder of plugins. */
   type: string;
+  /** The text HOST_PORT in it becomes a number that is each pod's own. */
   config: object;
-  /** So many addresses of host-local's folder are taken before anything is measured. */
+  /** So many addresses of host-local's folder, or host ports of portmap, are taken before anything is measured. */
   taken?: number;
   /** Of DEL only the kernel's own work is timed: one netlink request that deletes the cable. */
   kernelOnly?: boolean;
@@ -51,6 +52,12 @@ const both = (config: Readonly<Record<string, unknown>> & { type: string }): Pic
 const ipam = { type: "host-local", subnet: NETWORK, routes: [{ dst: "0.0.0.0/0" }] };
 const ptp = both({ type: "ptp", ipMasq: true, ipam });
 const alone = both({ type: "host-local", ipam });
+/** One port, behind whatever gave the pod its address. */
+const port = {
+  type: "portmap", runtimeConfig: { portMappings: [{ hostPort: "HOST_PORT", containerPort: 80, protocol: "tcp" }] },
+  prevResult: { cniVersion: "1.0.0", interfaces: [{ name: "eth0", sandbox: "/run/netns/bench" }], ips: [{ address: "10.250.0.2/16", interface: 0 }] },
+};
+const portmap = both(port);
 const bridge = { type: "bridge", bridge: "bench0", isGateway: true, ipam };
 
 export const cases: readonly Case[] = [
@@ -74,4 +81,7 @@ export const cases: readonly Case[] = [
   { name: "macvlan", about: "macvlan + host-local, ours beside the reference's", ...both({ type: "macvlan", master: "eth0", ipam }), takes: { add: 1, del: null } },
   { name: "host-local", about: "host-local alone, ours beside the reference's", ...alone, takes: { add: null, del: null } },
   { name: "host-local-full", about: "host-local with 60,000 addresses taken beside host-local with none, both ours", ours: { ...alone.ours, taken: 60_000 }, peer: alone.ours, takes: { add: 1.2, del: 1.2 } },
+  { name: "portmap", about: "portmap with one port, ours beside the reference's, which takes iptables", ...portmap, takes: { add: 0.5, del: null } },
+  { name: "portmap-nftables", about: "portmap with one port by nftables, ours beside the reference's", ...both({ ...port, backend: "nftables" }), takes: { add: 0.6, del: null } },
+  { name: "portmap-full", about: "portmap with 100 ports mapped beside portmap with none, both ours", ours: { ...portmap.ours, taken: 100 }, peer: portmap.ours, takes: { add: 1.2, del: null } },
 ];

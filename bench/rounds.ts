@@ -33,7 +33,7 @@ export async function measure(one: Case, { rounds, crowd }: RoundsOptions): Prom
   const wants = (...some: Measure[]): boolean => some.some((measured) => measured in one.takes);
   for (const who of turns(0)) {
     const { taken } = one[who];
-    if (taken !== undefined) await ask(who, { what: "take", addresses: taken });
+    if (taken !== undefined) await ask(who, { what: "take", count: taken });
     await ask(who, { what: "prepare", pods: [RESIDENT] });
     await ask(who, { what: "call", command: "ADD", pod: RESIDENT });
   }

@@ -21,8 +21,8 @@ export type Task =
   /** The same of many at once. */
   | { what: "crowd"; command: string; pods: string[] }
   | { what: "clear"; pods: string[] }
-  /** Fills host-local's folder, as so many ADDs would. */
-  | { what: "take"; addresses: number };
+  /** Takes so many addresses, or host ports. */
+  | { what: "take"; count: number };
 
 /** Of `call` and `crowd` the time; of `call` also the most that the process had resident. */
 export interface Sample {
@@ -41,7 +41,7 @@ const nothing: Sample = { ms: 0, mebibytes: 0 };
 async function perform(side: Side, task: Task): Promise<Sample> {
   if (task.what === "call") return side.kernelOnly && task.command === "DEL" ? deleteCable(side, task.pod) : call(side, task.command, task.pod);
   if (task.what === "crowd") return crowd(side, task.command, task.pods);
-  if (task.what === "take") return takeAddresses(task.addresses);
+  if (task.what === "take") return side.type === "portmap" ? takePorts(side, task.count) : takeAddresses(task.count);
   task.pods.forEach(task.what === "prepare" ? makeNamespace : deleteNamespace);
   return nothing;
 }
@@ -84,14 +84,27 @@ function optionsOf({ bin, config }: Side, command: string, pod: string) {
   const env = {
     PATH: "/usr/sbin:/usr/bin:/sbin:/bin", CNI_COMMAND: command, CNI_CONTAINERID: pod, CNI_NETNS: join(NETNS, pod), CNI_IFNAME: "eth0", CNI_PATH: bin,
   };
-  return { env, stdin: Buffer.from(JSON.stringify(config)), stdout: "pipe", stderr: "ignore" } as const;
+  const stdin = Buffer.from(JSON.stringify(config).replaceAll('"HOST_PORT"', () => String(portOf(pod))));
+  return { env, stdin, stdout: "pipe", stderr: "ignore" } as const;
 }
+
+/** Each pod's own, from 10000 on. */
+function portOf(pod: string): number {
+  if (!ports.has(pod)) ports.set(pod, 10_000 + ports.size);
+  return ports.get(pod) ?? 0;
+}
+const ports = new Map<string, number>();
 
 function failed({ type }: Side, command: string, said: string): SampleFailure {
   return new SampleFailure(`Cannot measure: ${command} of ${type} failed: ${said.trim()}`);
 }
 
-/** The first of the range stay free for the search to find at once, as in a range that is used in a circle. */
+function takePorts(side: Side, count: number): Sample {
+  for (let number = 1; number <= count; number++) call(side, "ADD", `taken-${number}`);
+  return nothing;
+}
+
+/** Fills host-local's folder, as so many ADDs would. The first of the range stay free for the search to find at once, as in a range that is used in a circle. */
 function takeAddresses(count: number): Sample {
   const folder = "/var/lib/cni/networks/bench";
   mkdirSync(folder, { recursive: true });
