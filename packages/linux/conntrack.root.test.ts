@@ -23,7 +23,7 @@ function flowTest(title: string, act: (here: Netns) => void): void {
   kernelTest(title, (here) => {
     load(here, made);
     act(here);
-  }, ["conntrack"]);
+  }, { programs: ["conntrack"] });
 }
 
 /** Has conntrack(8) make flows, all in one go. */
@@ -120,4 +120,4 @@ kernelTest("of a hundred thousand flows each is told once and none is kept, and 
   expect(count).toBe(MANY);
   expect(process.memoryUsage.rss() - before).toBeLessThan(40 * 1024 * 1024); // as a list they are some 150 MiB
   expect(listed(here, { family: 4, original: { protocol: 17, destinationPort: 8080 } })).toEqual(["udp 10.0.18.103:1000 → 192.0.2.1:8080"]);
-}, ["conntrack"]);
+}, { programs: ["conntrack"] });

@@ -5,9 +5,10 @@
  * for a moment be a device of ours called eth0, and the move waits for the kernel's grace period under load.
  */
 import { isErrno, unless } from "./errors.ts";
+import { ipFrom, type Ip } from "./ip.ts";
 import { macFrom, type Mac } from "./mac.ts";
 import type { NetlinkSocket } from "./netlink.ts";
-import { IF_OPER, IFF, IN6_ADDR_GEN_MODE, IPVLAN_MODE, MACVLAN_MODE, link as linkMessage, linkAnswer } from "./uapi/if_link.ts";
+import { IF_OPER, IFF, IN6_ADDR_GEN_MODE, IPVLAN_MODE, MACVLAN_MODE, link as linkMessage, linkAnswer, type IFLA_VXLAN } from "./uapi/if_link.ts";
 import { IFF_OF_TUN, type IFLA_TUN } from "./uapi/if_tun.ts";
 import { nsid as nsidMessage } from "./uapi/net_namespace.ts";
 import { NLM_F } from "./uapi/netlink.ts";
@@ -47,6 +48,22 @@ export interface Link {
   tun: Tun | undefined;
   /** Of a macvlan or ipvlan: the mode's name; of a vlan: its number, as text. */
   mode: string;
+  /** Of a vxlan. */
+  vxlan: Vxlan | undefined;
+}
+
+/** One end of a tunnel that carries frames in UDP (RFC 7348); where the others are says its ./fdb.ts. */
+export interface Vxlan {
+  /** Which of the networks between these hosts: 24 bits. */
+  vni: number;
+  /** The UDP port of all ends. */
+  port: number;
+  /** This end's address, and so the family of what is outside. Unless given, the route to the other end decides. */
+  local?: Ip | undefined;
+  /** Whether it takes what comes as a sign of where its sender is. */
+  learning: boolean;
+  /** Whether the outer header has a checksum. What is inside has its own. */
+  checksum: boolean;
 }
 
 export interface Tun {
@@ -118,7 +135,16 @@ export interface NewVrf extends Plain {
   table: number;
 }
 
-export type NewLink = NewVrf | NewIfb | NewVeth | NewBridge | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
+export interface NewVxlan extends Plain, Vxlan {
+  kind: "vxlan";
+}
+
+/** A tunnel whose other ends are known by their keys (./wireguard.ts). */
+export interface NewWireguard extends Plain {
+  kind: "wireguard";
+}
+
+export type NewLink = NewVxlan | NewWireguard | NewVrf | NewIfb | NewVeth | NewBridge | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
 
 export const MACVLAN_MODES = { bridge: MACVLAN_MODE.BRIDGE, private: MACVLAN_MODE.PRIVATE, vepa: MACVLAN_MODE.VEPA, passthru: MACVLAN_MODE.PASSTHRU } as const;
 export const IPVLAN_MODES = { l2: IPVLAN_MODE.L2, l3: IPVLAN_MODE.L3, l3s: IPVLAN_MODE.L3S } as const;
@@ -167,6 +193,8 @@ export interface Links {
   set(link: Link, changes: LinkChanges): void;
   /** Of what has that name, without a look at it before. */
   set(name: string, changes: Omit<LinkChanges, "name" | "hairpin" | "isolated">): void;
+  /** Gives a vxlan another address of its own, of the same family. */
+  setLocal(link: Link, local: Ip): void;
   /** True if it was there. Of a veth pair both ends go. */
   delete(name: string): boolean;
 }
@@ -213,6 +241,10 @@ export function createLinks(rtnl: () => NetlinkSocket): Links {
         else set(`set link "${link.name}"`, { ...value, ifi_index: link.index });
       }
     },
+    setLocal: ({ index, name }, local) => {
+      const value = { ifi_index: index, attrs: { LINKINFO: { kind: "vxlan" as const, data: localOf(local) } } };
+      rtnl().request({ what: `set the address of vxlan "${name}" to ${local}`, type: RTM.NEWLINK, codec: linkMessage, value });
+    },
     delete: (name) => {
       try {
         const value = { attrs: { IFNAME: name } };
@@ -239,7 +271,7 @@ function newLink(link: NewLink): Message {
   return { ifi_flags, ifi_change, attrs: { ...attrs, LINKINFO: { kind: "veth", data: { PEER } } } };
 }
 
-type Alone = NewVrf | NewIfb | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
+type Alone = NewVxlan | NewWireguard | NewVrf | NewIfb | NewMacvlan | NewIpvlan | NewVlan | NewDummy;
 
 const placeOf = (link: Alone) => ({
   ...("parent" in link && { LINK: link.parent }),
@@ -248,13 +280,25 @@ const placeOf = (link: Alone) => ({
 });
 
 function infoOf(link: Alone) {
-  if (link.kind === "dummy" || link.kind === "ifb") return { kind: "unknown" as const, name: link.kind };
+  if (link.kind === "vxlan") return { kind: "vxlan" as const, data: vxlanData(link) };
+  if (link.kind === "dummy" || link.kind === "ifb" || link.kind === "wireguard") return { kind: "unknown" as const, name: link.kind };
   if (link.kind === "vrf") return { kind: "vrf" as const, data: { TABLE: link.table } };
   if (link.kind === "vlan") return { kind: "vlan" as const, data: { ID: link.id } };
   if (link.kind === "ipvlan") return { kind: "ipvlan" as const, data: { MODE: IPVLAN_MODES[link.mode] } };
   const { mode, broadcastQueue } = link;
   return { kind: "macvlan" as const, data: { MODE: MACVLAN_MODES[mode], ...(broadcastQueue !== undefined && { BC_QUEUE_LEN: broadcastQueue }) } };
 }
+
+/** Over IPv6 a missing checksum has to be allowed on both ends (RFC 6935), so both are said. */
+function vxlanData({ vni, port, local, learning, checksum }: NewVxlan): Value<typeof IFLA_VXLAN> {
+  const isV6 = local?.family === 6;
+  return {
+    ID: vni, PORT: port, LEARNING: Number(learning), ...(local && localOf(local)),
+    ...(isV6 ? { UDP_ZERO_CSUM6_TX: Number(!checksum), UDP_ZERO_CSUM6_RX: Number(!checksum) } : { UDP_CSUM: Number(checksum) }),
+  };
+}
+
+const localOf = ({ family, bytes }: Ip) => (family === 4 ? { LOCAL: bytes } : { LOCAL6: bytes });
 
 /** The mode's name, or the VLAN's number. */
 function modeOf(info: NonNullable<Value<typeof linkAnswer>["attrs"]>["LINKINFO"]): string {
@@ -302,6 +346,11 @@ function messagesFor(changes: LinkChanges): Message[] {
 const tunFrom = ({ TYPE, OWNER, GROUP, MULTI_QUEUE }: Value<typeof IFLA_TUN>): Tun =>
   ({ tap: TYPE === IFF_OF_TUN.TAP, owner: OWNER, group: GROUP, multiQueue: MULTI_QUEUE === 1 });
 
+function vxlanFrom({ ID = 0, PORT = 0, LEARNING, LOCAL, LOCAL6, UDP_CSUM, UDP_ZERO_CSUM6_TX }: Value<typeof IFLA_VXLAN>): Vxlan {
+  const local = LOCAL ?? LOCAL6;
+  return { vni: ID, port: PORT, learning: LEARNING === 1, local: local && ipFrom(local), checksum: LOCAL6 ? UDP_ZERO_CSUM6_TX !== 1 : UDP_CSUM === 1 };
+}
+
 function linkFrom(body: Uint8Array): Link {
   const { ifi_index, ifi_flags, attrs } = linkAnswer.decode(body);
   const info = attrs.LINKINFO;
@@ -325,5 +374,6 @@ function linkFrom(body: Uint8Array): Link {
     mode: modeOf(info),
     table: info?.kind === "vrf" ? info.data?.TABLE : undefined,
     tun: info?.kind === "tun" && info.data ? tunFrom(info.data) : undefined,
+    vxlan: info?.kind === "vxlan" && info.data ? vxlanFrom(info.data) : undefined,
   };
 }

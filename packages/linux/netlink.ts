@@ -5,6 +5,7 @@
  *     get     ──▶                        ──▶ one message
  *     dump    ──▶                        ──▶ messages … done
  *     batch   ──▶ all of them or none    ──▶ an error names the operation that is to blame
+ *     series  ──▶ each for itself        ──▶ an error for each that failed
  *
  * The kernel has answered when send() returns, so nothing here waits: an answer that is not there yet never comes,
  * and is an error (EAGAIN) instead of a hang. A socket belongs to the namespace in which it was opened, for ever.
@@ -42,6 +43,15 @@ export interface NetlinkSocket extends Disposable {
   visit<T>(request: Request<T>, visitor: (body: Uint8Array) => void): void;
   /** Sends several requests in one message; only the last is acknowledged, an error may come for each. */
   batch(requests: readonly Request<unknown>[]): void;
+  /** Asks for many changes in few messages, each for itself: one that fails keeps no other from being done. Gives those that failed. */
+  series(requests: readonly Request<unknown>[]): Failure[];
+}
+
+/** A request of many that was refused. */
+export interface Failure {
+  /** Its place among the requests. */
+  index: number;
+  error: KernelError;
 }
 
 interface Answer {
@@ -55,6 +65,8 @@ const HEADER = nlmsghdr.size;
 const RECEIVE = 32 * 1024; // the kernel fills no more of a dump at a time (netlink_recvmsg)
 const LARGE = 128 * 1024;  // above this a batch needs more room in the socket than the default of 208 KiB
 const DUMPS = 5;
+/** What each request of a message is answered with waits in the socket until all are done, where there is room for 208 KiB. */
+const PORTION = 100;
 
 /** One buffer serves all sockets: an answer has been read before the next request is sent. */
 let received: Uint8Array | undefined;
@@ -121,8 +133,30 @@ export function openNetlink(protocol: number): NetlinkSocket {
         }
       }
     },
+    series: (requests) => portionsOf(requests).flatMap(({ from, some }) => seriesOnce(wire, some).map(({ index, error }) => ({ index: from + index, error }))),
     [Symbol.dispose]: wire.close,
   };
+}
+
+function portionsOf<T>(all: readonly T[]): { from: number; some: readonly T[] }[] {
+  return Array.from({ length: Math.ceil(all.length / PORTION) }, (_, at) => ({ from: at * PORTION, some: all.slice(at * PORTION, (at + 1) * PORTION) }));
+}
+
+/** Only the last is acknowledged, an error may come for each. */
+function seriesOnce(wire: Wire, requests: readonly Request<unknown>[]): Failure[] {
+  const last = requests.length - 1;
+  const sent = wire.send(requests, (index) => (index === last ? NLM_F.ACK : 0));
+  const failures: Failure[] = [];
+  for (;;) {
+    for (const answer of wire.receive()) {
+      const index = answer.sequence - (sent[0]?.sequence ?? 0);
+      const [request, as] = [requests[index], sent[index]];
+      if (!request || !as || answer.type !== NLMSG.ERROR) continue;
+      const error = errorIn(answer, request, as);
+      if (error) failures.push({ index, error });
+      if (index === last) return failures;
+    }
+  }
 }
 
 /** A request as it went out. */
@@ -195,13 +229,19 @@ export function answersIn(bytes: Uint8Array): Answer[] {
   return answers;
 }
 
-function throwIfError(answer: Answer, { what, codec }: Request<unknown>, sent: Sent | undefined): void {
+function throwIfError(answer: Answer, request: Request<unknown>, sent: Sent | undefined): void {
+  const error = errorIn(answer, request, sent);
+  if (error) throw error;
+}
+
+/** What an acknowledgement says is wrong; undefined where nothing is. */
+function errorIn(answer: Answer, { what, codec }: Request<unknown>, sent: Sent | undefined): KernelError | undefined {
   const errno = answer.body.length >= 4 ? -s32.get(viewOf(answer.body), 0) : 0;
-  if (errno === 0) return;
+  if (errno === 0) return undefined;
   const hasWords = (answer.flags & NLM_F.ACK_TLVS) !== 0 && answer.body.length > nlmsgerr.size;
   const { MSG: words, OFFS: offset } = hasWords && answer.type === NLMSG.ERROR ? acknowledgement.decode(answer.body).attrs : {};
   const culprit = offset !== undefined && sent ? attributeAt(codec, sent.bytes.subarray(HEADER), offset - HEADER) : undefined;
-  throw new KernelError(`Cannot ${what}`, errnoName(errno), {
+  return new KernelError(`Cannot ${what}`, errnoName(errno), {
     reason: strerror(errno),
     ...(words && { extack: words }),
     ...(culprit && { attribute: culprit }),

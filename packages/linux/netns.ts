@@ -45,6 +45,8 @@ export interface Netns extends Disposable {
   readonly filters: Filters;
   readonly nft: Nft;
   readonly conntrack: Conntrack;
+  /** Its socket of a protocol (NETLINK), opened when first asked for: for what few need, and others are not to load. */
+  netlink(protocol: number): NetlinkSocket;
   /** Runs synchronous work with the calling thread in the namespace. */
   inside<T>(work: () => T): T;
   sameAs(other: Netns): boolean;
@@ -89,18 +91,10 @@ function create(): Netns {
 export const Netns = { host, open, find, create };
 
 function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): Netns {
-  const sockets: NetlinkSocket[] = [];
-  const socketOf = (protocol: number): (() => NetlinkSocket) => {
-    let socket: NetlinkSocket | undefined;
-    return () => {
-      if (socket) return socket;
-      socket = inside(() => openNetlink(protocol));
-      sockets.push(socket);
-      return socket;
-    };
-  };
-  const rtnl = socketOf(NETLINK.ROUTE);
-  const netfilter = socketOf(NETLINK.NETFILTER);
+  const sockets: NetlinkSocket[] = []; // by protocol
+  const netlink = (protocol: number): NetlinkSocket => (sockets[protocol] ??= inside(() => openNetlink(protocol)));
+  const rtnl = () => netlink(NETLINK.ROUTE);
+  const netfilter = () => netlink(NETLINK.NETFILTER);
   const made: { -readonly [K in keyof Netns]?: Netns[K] } = {}; // each when it is first asked for
   return {
     path,
@@ -116,12 +110,13 @@ function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): N
     get filters() { return made.filters ??= createFilters(rtnl); },
     get nft() { return made.nft ??= createNft(netfilter); },
     get conntrack() { return made.conntrack ??= createConntrack(netfilter); },
+    netlink,
     inside,
     sameAs: (other) => other.identity() === factsOf(fd).identity,
     lock: (timeoutMs) => lockOpen(fd, { path, timeoutMs }),
     identity: () => factsOf(fd).identity,
     [Symbol.dispose]: () => {
-      for (const socket of sockets.splice(0)) socket[Symbol.dispose]();
+      sockets.splice(0).forEach((socket) => socket[Symbol.dispose]());
       closeFile(fd);
     },
   };

@@ -1,7 +1,7 @@
 /** Routes: where a packet goes next (ip-route(8)). */
 import { unless } from "./errors.ts";
 import { afOf, bitsOf, cidrOf, familyOf, ipFrom, networkOf, sameCidr, type Cidr, type Family, type Ip } from "./ip.ts";
-import type { NetlinkSocket } from "./netlink.ts";
+import type { Failure, NetlinkSocket, Request } from "./netlink.ts";
 import { NLM_F } from "./uapi/netlink.ts";
 import { RTM, RTM_F, RTN, RTNH_F, RTPROT, RT_SCOPE, RT_TABLE, route as routeMessage } from "./uapi/rtnetlink.ts";
 import type { Value } from "./wire/codec.ts";
@@ -37,6 +37,8 @@ export interface Routes {
   prepend(route: Route): void;
   /** Makes it so: a route to that prefix with that metric and another next hop is replaced. */
   ensure(route: Route): void;
+  /** As ensure, of many in few requests; gives those that failed. */
+  ensureAll(routes: readonly Route[]): Failure[];
   /** Of the main table, unless another is meant, or "all". */
   list(filter?: { family?: Family; table?: number | "all"; protocol?: number; dst?: Cidr; link?: number }): Route[];
   /** What the kernel does with a packet to `ip`: the route that it takes; undefined where there is none. */
@@ -45,6 +47,7 @@ export interface Routes {
   findEntry(ip: Ip): Route | undefined;
   /** True if it was there. */
   delete(route: Route): boolean;
+  deleteAll(routes: readonly Route[]): Failure[];
 }
 
 const TYPES = {
@@ -56,28 +59,44 @@ const TYPES = {
   other: RTN.UNSPEC,
 } as const;
 
+/** Nobody is to be found there, in the kernel's words; and what a route that refuses says (RTN). */
+const NO_WAY = ["ENETUNREACH", "EHOSTUNREACH", "EINVAL", "EACCES"] as const;
+
 export function createRoutes(rtnl: () => NetlinkSocket): Routes {
-  const change = (what: string, how: { type: number; flags: number }, route: Route): void =>
-    rtnl().request({ what: `${what} route to ${route.dst}`, ...how, codec: routeMessage, value: messageOf(route) });
-  const find = (ip: Ip, flags: number): Route | undefined => {
-    const value = { rtm_family: afOf(ip.family), rtm_dst_len: bitsOf(ip.family), rtm_flags: flags, attrs: { DST: ip.bytes } };
-    const request = { what: `find the route to ${ip}`, type: RTM.GETROUTE, codec: routeMessage, value };
-    return unless(["ENETUNREACH", "EHOSTUNREACH", "EINVAL", "EACCES"], () => rtnl().get(request, routeFrom));
-  };
+  const change = (verb: keyof typeof VERBS, route: Route): void => rtnl().request(changing(verb, route));
+  const find = (ip: Ip, flags = 0): Route | undefined => unless(NO_WAY, () => rtnl().get(finding(ip, flags), routeFrom));
   return {
-    add: (route) => change("add", { type: RTM.NEWROUTE, flags: NLM_F.CREATE | NLM_F.EXCL }, route),
-    prepend: (route) => change("prepend", { type: RTM.NEWROUTE, flags: NLM_F.CREATE }, route),
-    ensure: (route) => change("set", { type: RTM.NEWROUTE, flags: NLM_F.CREATE | NLM_F.REPLACE }, route),
+    add: (route) => change("add", route),
+    prepend: (route) => change("prepend", route),
+    ensure: (route) => change("set", route),
+    ensureAll: (routes) => rtnl().series(routes.map((route) => changing("set", route))),
     list: ({ family, table = RT_TABLE.MAIN, protocol, dst, link } = {}) => {
       const families = family ? [family] : [4 as const, 6 as const];
       const lists = families.map((one) => dumpOf(rtnl(), { family: one, table, ...(protocol && { protocol }) }));
       return lists.flat().filter((route) => (!dst || sameCidr(route.dst, dst)) && (!link || route.link === link));
     },
-    find: (ip) => find(ip, 0),
+    find: (ip) => find(ip),
     findEntry: (ip) => find(ip, RTM_F.FIB_MATCH),
-    delete: (route) =>
-      unless(["ESRCH", "ENODEV"], () => (change("delete", { type: RTM.DELROUTE, flags: 0 }, route), true)) ?? false,
+    delete: (route) => unless(["ESRCH", "ENODEV"], () => (change("delete", route), true)) ?? false,
+    deleteAll: (routes) => rtnl().series(routes.map((route) => changing("delete", route))),
   };
+}
+
+type RouteRequest = Request<Value<typeof routeMessage>>;
+
+const VERBS = {
+  add: { type: RTM.NEWROUTE, flags: NLM_F.CREATE | NLM_F.EXCL },
+  prepend: { type: RTM.NEWROUTE, flags: NLM_F.CREATE },
+  set: { type: RTM.NEWROUTE, flags: NLM_F.CREATE | NLM_F.REPLACE },
+  delete: { type: RTM.DELROUTE, flags: 0 },
+} as const;
+
+const changing = (verb: keyof typeof VERBS, route: Route): RouteRequest =>
+  ({ what: `${verb} route to ${route.dst}`, ...VERBS[verb], codec: routeMessage, value: messageOf(route) });
+
+function finding(ip: Ip, flags = 0): RouteRequest {
+  const value = { rtm_family: afOf(ip.family), rtm_dst_len: bitsOf(ip.family), rtm_flags: flags, attrs: { DST: ip.bytes } };
+  return { what: `find the route to ${ip}`, type: RTM.GETROUTE, codec: routeMessage, value };
 }
 
 /** The kernel filters by table and protocol itself (strict checking, 4.20), so a long table costs nothing here. */

@@ -11,17 +11,13 @@
  * blocks but wait(), which has a time limit: that a packet is lost is an answer, too.
  */
 import { KernelError, errnoName, isErrno } from "./errors.ts";
-import { afOf, bitsOf, ipFrom, type Family, type Ip } from "./ip.ts";
+import { afOf, type Family, type Ip } from "./ip.ts";
 import { accept, bind, closeFile, connect, getSocketOption, listen, poll, recvFrom, send, sendTo, setSocketOption, socket, socketName, strerror } from "./libc.ts";
 import type { Netns } from "./netns.ts";
-import { AF, IPPROTO, IPV6, POLL, SO, SOCK, SOL } from "./uapi/socket.ts";
-import { be16, encode, pad, struct, u16 } from "./wire/codec.ts";
+import { LARGEST_SOCKADDR, endpointFrom, sockaddrOf, type Endpoint } from "./sockaddr.ts";
+import { IPPROTO, IPV6, POLL, SO, SOCK, SOL } from "./uapi/socket.ts";
 
-export interface Endpoint {
-  ip: Ip;
-  /** 0 of a raw socket. */
-  port: number;
-}
+export type { Endpoint };
 
 export interface SocketKind {
   /** "icmp" and "sctp" are raw sockets: they get every packet of that protocol in their namespace; in IPv4 with the IP header in front. */
@@ -49,11 +45,6 @@ export interface IpSocket extends Disposable {
   name(): Endpoint;
 }
 
-/** struct sockaddr_in, sockaddr_in6 (linux/in.h, in6.h): what both begin with; the address follows at 4, or at 8. */
-const sockaddr = struct({ family: u16, port: be16, _flowinfo: pad(4) });
-const ADDRESS_AT = { 4: 4, 6: 8 } as const;
-const SIZE = { 4: 16, 6: 28 } as const;
-
 /** Opens a socket in the namespace. KernelError EAFNOSUPPORT where the kernel lacks the family. */
 export function openSocket(netns: Netns, { kind, family, receiveBuffer }: SocketKind): IpSocket {
   const icmp = family === 4 ? IPPROTO.ICMP : IPPROTO.ICMPV6;
@@ -69,11 +60,11 @@ function socketFrom(fd: number): IpSocket {
   let open = true;
   const wait = (what: "in" | "out", timeoutMs: number): boolean => poll([fd], what === "in" ? POLL.IN : POLL.OUT, timeoutMs);
   return {
-    bind: (ip, port = 0) => bind(fd, addressOf({ ip, port })),
+    bind: (ip, port = 0) => bind(fd, sockaddrOf({ ip, port })),
     listen: () => listen(fd, 16),
     connect: (to) => {
       try {
-        connect(fd, addressOf(to));
+        connect(fd, sockaddrOf(to));
       } catch (error) {
         if (!isErrno(error, "EINPROGRESS")) throw error;
       }
@@ -84,20 +75,20 @@ function socketFrom(fd: number): IpSocket {
       return wait("out", 0);
     },
     accept: () => {
-      const from = new Uint8Array(SIZE[6]);
+      const from = new Uint8Array(LARGEST_SOCKADDR);
       const accepted = accept(fd, from, SOCK.NONBLOCK);
       return { socket: socketFrom(accepted), peer: endpointFrom(from) };
     },
-    send: (bytes, to) => void (to ? sendTo(fd, bytes, addressOf(to)) : send(fd, bytes)),
+    send: (bytes, to) => void (to ? sendTo(fd, bytes, sockaddrOf(to)) : send(fd, bytes)),
     receive: (limit = 2048) => {
-      const from = new Uint8Array(SIZE[6]);
+      const from = new Uint8Array(LARGEST_SOCKADDR);
       const bytes = new Uint8Array(limit);
       const length = recvFrom(fd, bytes, from);
       return { bytes: bytes.subarray(0, length), from: endpointFrom(from) };
     },
     wait,
     name: () => {
-      const address = new Uint8Array(SIZE[6]);
+      const address = new Uint8Array(LARGEST_SOCKADDR);
       socketName(fd, address);
       return endpointFrom(address);
     },
@@ -106,18 +97,4 @@ function socketFrom(fd: number): IpSocket {
       open = false;
     },
   };
-}
-
-function addressOf({ ip, port }: Endpoint): Uint8Array {
-  const address = new Uint8Array(SIZE[ip.family]);
-  address.set(encode(sockaddr, { family: afOf(ip.family), port }));
-  address.set(ip.bytes, ADDRESS_AT[ip.family]);
-  return address;
-}
-
-function endpointFrom(address: Uint8Array): Endpoint {
-  const { family: af, port } = sockaddr.decode(address);
-  const family = af === AF.INET6 ? 6 : 4;
-  const at = ADDRESS_AT[family];
-  return { ip: ipFrom(address.slice(at, at + bitsOf(family) / 8)), port };
 }

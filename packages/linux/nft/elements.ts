@@ -124,10 +124,15 @@ function restFrom(set: NftSet, { DATA, USERDATA, EXPR }: WireElement): Omit<Kern
 function between(first: Part, last: Part): Part {
   if (typeof first !== "object" || typeof last !== "object" || !("family" in first) || !("family" in last) || isCidr(first) || isCidr(last)) return first;
   if (sameIp(first, last)) return first;
-  const bits = bitsOf(first.family);
-  const prefix = Array.from({ length: bits }, (_, at) => cidrOf(first, at)).find((one) => sameIp(networkOf(one).ip, first) && sameIp(lastOf(one), last));
-  if (prefix) return prefix;
+  const prefix = cidrOf(first, bitsInCommon(first.bytes, last.bytes));
+  if (sameIp(networkOf(prefix).ip, first) && sameIp(lastOf(prefix), last)) return prefix;
   throw new RangeError(`Cannot read the interval ${first}-${last} (a prefix is wanted)`);
+}
+
+/** How many bits both begin with. */
+function bitsInCommon(a: Uint8Array, b: Uint8Array): number {
+  const at = a.findIndex((byte, index) => byte !== b[index]);
+  return at < 0 ? a.length * 8 : at * 8 + Math.clz32((a[at] ?? 0) ^ (b[at] ?? 0)) - 24;
 }
 
 /** Elements of a plain interval set lie as marks on a line: here one begins, here one has ended. */

@@ -4,11 +4,19 @@ import { readdirSync, readlinkSync } from "node:fs";
 import { missing, skipped } from "../../../tests/conformance/node/needs.ts";
 import { unless } from "../errors.ts";
 import { parseCidr } from "../ip.ts";
+import type { NewLink } from "../links.ts";
 import { Netns } from "../netns.ts";
 
-/** Two empty namespaces. None is open afterwards that was not before. `programs` are those that the test asks beside ip and nft. */
-export function kernelTest(title: string, act: (here: Netns, there: Netns) => void, programs: readonly string[] = []): void {
-  const lacks = missing({ root: true, programs: ["ip", "nft", "nsenter", ...programs] });
+/** What a test asks for beside root, ip and nft. */
+interface Wanted {
+  programs?: readonly string[];
+  /** The kernel's option that is missing, "" where it is not. */
+  option?: string;
+}
+
+/** Two empty namespaces. None is open afterwards that was not before. */
+export function kernelTest(title: string, act: (here: Netns, there: Netns) => void, { programs = [], option = "" }: Wanted = {}): void {
+  const lacks = missing({ root: true, programs: ["ip", "nft", "nsenter", ...programs] }) || option;
   test.skipIf(lacks !== "")(skipped(title, lacks), () => {
     const before = held("net");
     {
@@ -18,6 +26,13 @@ export function kernelTest(title: string, act: (here: Netns, there: Netns) => vo
     }
     expect(held("net")).toEqual(before);
   });
+}
+
+/** The kernel's option without which there are no such links; "" where there are. */
+export function lacksLink(link: NewLink, option: string): string {
+  if (missing({ root: true }) !== "") return "";
+  using netns = Netns.create();
+  return errnoOf(() => netns.links.add(link)) === "EOPNOTSUPP" ? option : "";
 }
 
 /** What this process holds open of a kind: "net" is namespaces. (Bun's own way to start programs holds sockets for a while.) */

@@ -57,10 +57,14 @@ export const IPVLAN_MODE = { L2: 0, L3: 1, L3S: 2 } as const;
 export const IFLA_VRF = attrs("IFLA_VRF", { TABLE: [1, u32] });
 
 export const IFLA_VXLAN = attrs("IFLA_VXLAN", {
-  ID:       [1, u32],
-  LOCAL:    [4, bytes],
-  LEARNING: [7, u8],
-  PORT:     [15, be16],
+  ID:                [1, u32],
+  LOCAL:             [4, bytes], // IPv4
+  LEARNING:          [7, u8],
+  PORT:              [15, be16],
+  LOCAL6:            [17, bytes],
+  UDP_CSUM:          [18, u8],   // a checksum in the outer UDP header, over IPv4
+  UDP_ZERO_CSUM6_TX: [19, u8],   // none, over IPv6
+  UDP_ZERO_CSUM6_RX: [20, u8],
 });
 
 /** What a link and a veth's peer have in common. A peer is a whole link message, but never carries LINKINFO. */
@@ -110,6 +114,7 @@ const IFLA_INFO_READ = tagged("IFLA_INFO", { kind: ["KIND", 1], data: ["DATA", 2
   tun: IFLA_TUN,
   vlan: IFLA_VLAN,
   vrf: IFLA_VRF,
+  vxlan: IFLA_VXLAN,
 });
 const { ADDRESS, IFNAME, MTU, LINK, MASTER, TXQLEN, OPERSTATE, IFALIAS, CARRIER, LINK_NETNSID } = plain;
 export const linkAnswer = message(ifinfomsg, attrs("IFLA", {

@@ -7,6 +7,7 @@ export const headers = ["linux/netlink.h"] as const;
 export const NETLINK = {
   ROUTE: 0,      // links, addresses, routes, neighbours, rules, qdiscs
   NETFILTER: 12, // nf_tables, conntrack
+  GENERIC: 16,   // families that go by names: wireguard, ethtool
 
   // Options of a socket, at level SOL_NETLINK
   CAP_ACK: 10,        // an acknowledgement need not quote the whole request
