@@ -10,6 +10,7 @@
  */
 import type { Cidr, Netns } from "@vethwork/linux";
 import type { ClusterNode, Published } from "../cluster.ts";
+import type { Offload } from "./offload.ts";
 
 export interface DatapathOptions {
   /** This node's name in the cluster. */
@@ -24,8 +25,10 @@ export interface DatapathOptions {
   masquerade: boolean;
   /** Destinations outside the cluster towards which pods keep their address. */
   nonMasqueradeSubnets: readonly Cidr[];
-  /** In bytes; 0: worked out from the underlay and the tunnel. */
+  /** Largest packet of a pod, in bytes; 0: worked out from the underlay and the tunnel. */
   mtu: number;
+  /** Where this node's key is kept; it outlives reboots, so on a disk. */
+  stateFolder: string;
 }
 
 /** How another node's pods are reached, for people and for metrics. */
@@ -39,8 +42,10 @@ export interface PeerStatus {
 
 export interface DatapathStatus {
   peers: PeerStatus[];
-  /** What a pod's interface should have, in bytes. */
+  /** What a pod's interface should have, in bytes; 0 where nothing is known yet. */
   podMtu: number;
+  /** Of each device that packets are wrapped in: whether the network card fills in checksums inside, as it is asked to (./offload.ts). */
+  offload: { link: string; state: Offload }[];
   /** What is wrong and stays so, in words for a person; traffic that needs it does not flow. */
   problems: string[];
 }
@@ -56,9 +61,14 @@ export interface Pass extends DatapathStatus {
 export interface Datapath {
   /** Makes the kernel as these nodes want it. One node's fault is a problem in the answer and does not keep the others from theirs. */
   reconcile(nodes: readonly ClusterNode[]): Pass;
+  /**
+   * Asks other nodes whether checksums arrive right, and switches the card's help off where they do not; later passes keep it so.
+   * To be asked after a pass with tunnels, and again as long as one is untested: it waits for answers up to two seconds.
+   */
+  testOffload(): Promise<DatapathStatus["offload"]>;
   /** Takes away everything that reconcile ever made; gives what. */
   clear(): string[];
 }
 
-/** Opens the data path of the namespace. */
+/** Opens the data path of the namespace: ./open.ts. */
 export type OpenDatapath = (host: Netns, options: DatapathOptions) => Datapath;

@@ -1,8 +1,10 @@
 /**
  * The rules of a network on its node: `table inet vethwork`.
  *
- *     set nodes4, nodes6        addresses of the other nodes; `vethwork node` fills them
+ *     set nodes4, nodes6        addresses of the nodes; whoever knows them fills them
  *     chain masquerade-<name>   one for each network
+ *
+ * What a node's agent has beside them for all of the cluster is in ./way-out.ts.
  *
  * The way out: a packet that leaves the pod network gets the node's address, because the world has no route back to a
  * pod's. Between pods, and between pods and nodes, nobody's address is changed: Kubernetes asks for that.
@@ -10,13 +12,13 @@
  * The way through: an accept for the network's prefixes in others' chains that would drop its packets (./way-through.ts).
  */
 import {
-  deleteFile, ensureFolder, findText, folderOf, parseCidr, sameRule, textOf, words, writeText,
+  bitsOf, deleteFile, ensureFolder, findText, folderOf, parseCidr, sameRule, textOf, words, writeText,
   type Change, type Chain, type Cidr, type Family, type Ip, type Netns, type Nft, type NftSet, type Rule, type Table,
 } from "@vethwork/linux";
 import { closeWay, openWay, wayFaults, type Accept } from "./way-through.ts";
 
-const TABLE: Table = { family: "inet", name: "vethwork" };
-const SRCNAT = 100; // linux/netfilter_ipv4.h NF_IP_PRI_NAT_SRC; kube-proxy and the reference plugins use it, too
+export const TABLE: Table = { family: "inet", name: "vethwork" };
+export const SRCNAT = 100; // linux/netfilter_ipv4.h NF_IP_PRI_NAT_SRC; kube-proxy and the reference plugins use it, too
 
 /** The addresses of the cluster's nodes, by family. */
 export const nodesSet = (family: Family): NftSet => ({
@@ -26,7 +28,7 @@ export const nodesSet = (family: Family): NftSet => ({
 });
 
 /** Multicast is never masqueraded: its receivers are told by group, and answer by other means. */
-const multicast = (family: Family): Cidr => parseCidr(family === 4 ? "224.0.0.0/4" : "ff00::/8");
+export const multicast = (family: Family): Cidr => parseCidr(family === 4 ? "224.0.0.0/4" : "ff00::/8");
 
 export interface NetworkRules {
   /** The network's name; it names the chain and stands in every comment. */
@@ -105,31 +107,38 @@ export function deleteRules(host: Netns, name: string): void {
   host.nft.update((change, nft) => {
     closeWay(change, nft, (comment) => comment.startsWith(`${markOf(name)} `));
     if (nft.findChain(chainOf(name))) change.deleteChain(chainOf(name));
-    deleteTableIfUnused(change, nft, [name]);
+    deleteTableIfUnused(change, nft, { leaving: [chainOf(name).name] });
   });
 }
 
 /** Makes the set of the cluster's nodes hold these addresses and no other; with none, the table may go. */
 export function setNodes(host: Netns, addresses: readonly Ip[]): void {
   host.nft.update((change, nft) => {
-    for (const family of [4, 6] as const) {
-      const set = nodesSet(family);
-      const wanted = addresses.filter((ip) => ip.family === family);
-      const there = nft.elements(set).map(({ key }) => String(key[0]));
-      if (wanted.length === there.length && wanted.every((ip) => there.includes(String(ip)))) continue;
-      change.ensureTable(TABLE);
-      change.ensureSet(set);
-      change.flushSet(set);
-      if (wanted.length > 0) change.ensureElements(set, wanted.map((key) => ({ key })));
-    }
-    if (addresses.length === 0) deleteTableIfUnused(change, nft, []);
+    for (const family of [4, 6] as const) settleSet(change, nft, { set: nodesSet(family), keys: addresses.filter((ip) => ip.family === family) });
+    if (addresses.length === 0) deleteTableIfUnused(change, nft, { leaving: [], nodesGo: true });
   });
 }
 
-function deleteTableIfUnused(change: Change, nft: Nft, leaving: readonly string[]): void {
+/** Makes a set hold these and no other, by what is missing and what is too much; gives that, in lines. */
+export function settleSet(change: Change, nft: Nft, { set, keys }: { set: NftSet; keys: readonly (Ip | Cidr)[] }): string[] {
+  const textOf = (key: Ip | Cidr): string => String("ip" in key && key.prefix === bitsOf(key.family) ? key.ip : key); // so the kernel tells a prefix of one
+  const there = new Map(nft.elements(set).flatMap(({ key: [key] }) => (typeof key === "object" && "family" in key ? [[textOf(key), key] as const] : [])));
+  const wanted = new Set(keys.map(textOf));
+  const [missing, stale] = [keys.filter((key) => !there.has(textOf(key))), [...there].filter(([text]) => !wanted.has(text)).map(([, key]) => key)];
+  if (there.size === 0 && missing.length > 0) {
+    change.ensureTable(set.table); // who has no elements may not be there at all
+    change.ensureSet(set);
+  }
+  if (stale.length > 0) change.deleteElements(set, stale.map((key) => ({ key })));
+  if (missing.length > 0) change.ensureElements(set, missing.map((key) => ({ key })));
+  return [...stale.map((key) => `delete ${key} from nft set ${set.name}`), ...missing.map((key) => `add ${key} to nft set ${set.name}`)];
+}
+
+/** Users are chains, but for those that this very change deletes; and whoever told which nodes there are. */
+export function deleteTableIfUnused(change: Change, nft: Nft, { leaving, nodesGo = false }: { leaving: readonly string[]; nodesGo?: boolean }): void {
   const ours = nft.chains("inet").filter(({ table }) => table.name === TABLE.name);
-  if (ours.some(({ name }) => !leaving.some((one) => chainOf(one).name === name))) return;
-  if (leaving.length > 0 && ([4, 6] as const).some((family) => nft.elements(nodesSet(family)).length > 0)) return;
+  if (ours.some(({ name }) => !leaving.includes(name))) return;
+  if (!nodesGo && ([4, 6] as const).some((family) => nft.elements(nodesSet(family)).length > 0)) return;
   if (nft.tables().some(({ family, name }) => family === TABLE.family && name === TABLE.name)) change.deleteTable(TABLE);
 }
 
