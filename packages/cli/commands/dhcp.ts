@@ -6,11 +6,11 @@
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { ignore } from "@vethwork/linux";
-import { bootClock } from "@vethwork/plugins/dhcp/clock.ts";
+import { bootClock } from "@vethwork/plugins/shared/clock.ts";
 import { createDaemon } from "@vethwork/plugins/dhcp/daemon.ts";
 import { FOREVER, timesOf, type Held } from "@vethwork/plugins/dhcp/lease.ts";
 import { folderFor, leasesIn } from "@vethwork/plugins/dhcp/leases.ts";
-import { logTo } from "@vethwork/plugins/dhcp/log.ts";
+import { logTo } from "@vethwork/plugins/shared/log.ts";
 import { createDoor } from "@vethwork/plugins/dhcp/server.ts";
 import { DEFAULT_SOCKET } from "@vethwork/plugins/dhcp/talk.ts";
 import { durationOf, readGoArguments } from "../goflags.ts";

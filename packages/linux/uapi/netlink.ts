@@ -10,6 +10,7 @@ export const NETLINK = {
   GENERIC: 16,   // families that go by names: wireguard, ethtool
 
   // Options of a socket, at level SOL_NETLINK
+  ADD_MEMBERSHIP: 1,  // one group of those who are told of changes
   CAP_ACK: 10,        // an acknowledgement need not quote the whole request
   EXT_ACK: 11,        // errors come with words and the attribute that is to blame (4.12)
   GET_STRICT_CHK: 12, // dumps obey their filters, wrong headers are refused (4.20)

@@ -12,6 +12,8 @@ export const nfgenmsg = struct({
 
 /** A message's type is subsystem × 256 + message. */
 export const NFNL_SUBSYS = { CTNETLINK: 1, NFTABLES: 10 } as const;
+/** Groups of those who are told of changes. */
+export const NFNLGRP = { NFTABLES: 7 } as const;
 export const NFNL_MSG_BATCH = { BEGIN: 16, END: 17 } as const;
 export const NFNL_BATCH = attrs("NFNL_BATCH", {
   GENID: [1, be32], // refuse the batch (ERESTART) unless the rule set is still of this generation

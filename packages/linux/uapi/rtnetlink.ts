@@ -15,6 +15,9 @@ export const RTM = {
   NEWNSID: 88, GETNSID: 90,
 } as const;
 
+/** Groups of those who are told of changes. */
+export const RTNLGRP = { LINK: 1, NEIGH: 3, IPV4_IFADDR: 5, IPV4_ROUTE: 7, IPV4_RULE: 8, IPV6_IFADDR: 9, IPV6_ROUTE: 11, IPV6_RULE: 19 } as const;
+
 export const RTEXT_FILTER = { SKIP_STATS: 8 } as const;
 
 export const rtmsg = struct({

@@ -9,13 +9,13 @@
  */
 import { CniError, ErrorCode, messageOf, toCniError } from "@vethwork/cni";
 import { KernelError, ignore, parseCidr, parseMac, type Link } from "@vethwork/linux";
-import { waitUntil, type Clock } from "./clock.ts";
+import { waitUntil, type Clock } from "../shared/clock.ts";
 import { Gone, type Asker, type Timing } from "./exchange.ts";
 import { isStale, keyOf, timesOf, type Census, type Held, type Lease, type Owner, type Wish } from "./lease.ts";
 import { bootId, type Leases } from "./leases.ts";
 import { keep, obtain } from "./life.ts";
 import { inPod, openLine } from "./line.ts";
-import type { Fields, Log } from "./log.ts";
+import type { Fields, Log } from "../shared/log.ts";
 import { sendRelease } from "./release.ts";
 import type { Question } from "./talk.ts";
 

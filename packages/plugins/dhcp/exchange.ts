@@ -9,7 +9,7 @@
  */
 import { KernelError } from "@vethwork/linux";
 import type { Mac } from "@vethwork/linux";
-import { waitUntil, type Clock } from "./clock.ts";
+import { waitUntil, type Clock } from "../shared/clock.ts";
 import type { Message } from "./message.ts";
 import type { Client, Destination } from "./requests.ts";
 import { OPTION, valueOf } from "./values.ts";

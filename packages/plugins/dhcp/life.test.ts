@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { KernelError, cidrOf, ipFrom, parseCidr, parseIp, parseMac, type Ip, type Mac } from "@vethwork/linux";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../shared/clock.ts";
 import { Gone, type Asker, type Line } from "./exchange.ts";
 import { keep, obtain } from "./life.ts";
 import { FOREVER, timesOf, type Lease } from "./lease.ts";

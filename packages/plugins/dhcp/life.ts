@@ -13,7 +13,7 @@
  * where no server gives it, the lease has ended. Nothing here knows a kernel: time, chance and the line are handed in.
  */
 import { ignore, parseCidr, parseIp, sameIp, type Ip } from "@vethwork/linux";
-import { waitUntil } from "./clock.ts";
+import { waitUntil } from "../shared/clock.ts";
 import { exchange, type Answer, type Asker } from "./exchange.ts";
 import { leaseFrom } from "./grant.ts";
 import { timesOf, type Lease } from "./lease.ts";

@@ -1,5 +1,5 @@
 /**
- * The clock by which leases run: since the machine's start, the time that it slept included (CLOCK_BOOTTIME). Nobody sets it, and
+ * The clock that daemons go by: since the machine's start, the time that it slept included (CLOCK_BOOTTIME). Nobody sets it, and
  * a daemon that is started anew reads the same one. Tests bring a clock of their own.
  */
 import { clockTime } from "@vethwork/linux/libc.ts";
