@@ -15,10 +15,12 @@ export interface ClusterNode {
   addresses: readonly Ip[];
   /** `spec.podCIDRs`, one for each family at the most. None: not given yet, and then nothing leads there. */
   podSubnets: readonly Cidr[];
-  /** Labels `topology.kubernetes.io/zone` and `…/region`, "" where there are none. */
+  /** Label `topology.kubernetes.io/zone`, "" where there is none. */
   zone: string;
   /** What that node's agent published in annotations; absent where none has, or where it does not read. */
   published: Published;
+  /** True where the condition NetworkUnavailable says so: somebody has to say that the network is there now. */
+  unavailable?: boolean;
 }
 
 /** What a node's agent tells the others, by annotations of the Node object. */

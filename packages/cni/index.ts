@@ -20,7 +20,7 @@ export {
   delegateAdd, delegateCheck, delegateDel, delegateGc, delegateStatus, joinPath, pluginEnvironment,
   type DelegateContext, type Delegation, type Verb,
 } from "./invoke.ts";
-export { encode, encodeSorted, find, isObject, parseJson, type JsonObject } from "./json.ts";
+export { encode, encodeSorted, find, isObject, kindOf, parseJson, type JsonObject } from "./json.ts";
 export { createCni, type Cni } from "./libcni.ts";
 export { confFiles, loadNetworkConf, networkConfFromFile, networkPluginConfFromFile } from "./load.ts";
 export {

@@ -23,6 +23,11 @@ export interface Cidr {
   toString(): string;
 }
 
+/** For JSON.stringify: addresses and prefixes, wherever they stand in a value, as their text. */
+export const addressesAsText = (_key: string, value: unknown): unknown => (isAddress(value) ? String(value) : value);
+
+const isAddress = (value: unknown): value is Ip | Cidr => typeof value === "object" && value !== null && "family" in value && ("bytes" in value || "prefix" in value);
+
 export const bitsOf = (family: Family): number => (family === 4 ? 32 : 128);
 /** The family's number in the kernel: AF_INET, AF_INET6. */
 export const afOf = (family: Family): number => (family === 4 ? AF.INET : AF.INET6);

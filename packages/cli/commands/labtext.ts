@@ -1,5 +1,6 @@
 /** What `vethwork lab` prints: a line for each thing that is made, a row for each pair that was probed, the rules at the end. */
 import { styleText } from "node:util";
+import { addressesAsText } from "@vethwork/linux";
 import { groups, type Group, type Report, type Row } from "@vethwork/lab/check.ts";
 import { listPods, type Event, type Lab } from "@vethwork/lab/lab.ts";
 import { worldAddress, type LabSize } from "@vethwork/lab/plan.ts";
@@ -75,12 +76,7 @@ function shortList(items: readonly string[]): string {
   return items.length <= 6 ? items.join(", ") : `${items.slice(0, 6).join(", ")} and ${items.length - 6} more`;
 }
 
-/** Addresses are objects that know their text; as JSON they are that text. */
-export function jsonText(value: unknown): string {
-  return `${JSON.stringify(value, (_key, item: unknown) => (isAddress(item) ? String(item) : item), 2)}\n`;
-}
-
-const isAddress = (item: unknown): item is object => typeof item === "object" && item !== null && "family" in item && ("bytes" in item || "prefix" in item);
+export const jsonText = (value: unknown): string => `${JSON.stringify(value, addressesAsText, 2)}\n`;
 
 const mark = (good: boolean): string => styleText(good ? "green" : "red", good ? "✔" : "✘", { stream: process.stdout });
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
