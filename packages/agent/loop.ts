@@ -10,6 +10,7 @@
 import { messageOf } from "@vethwork/cni";
 import type { Clock } from "@vethwork/plugins/shared/clock.ts";
 import type { Log } from "@vethwork/plugins/shared/log.ts";
+import { pauseAfter } from "./backoff.ts";
 
 export interface LoopOptions {
   /** Compares and changes. What it throws is logged, and tried again. */
@@ -32,9 +33,9 @@ export interface Loop extends Disposable {
 }
 
 /** For so long more pokes are waited for; each puts it off, but none beyond the second. */
-export const QUIET_MS = 50;
+const QUIET_MS = 50;
 const MOST_MS = 500;
-const RETRY = { firstMs: 500, mostMs: 60_000 };
+const RETRY = { firstMs: 500, mostMs: 15_000 };
 
 export function createLoop({ pass, clock, log, chance, fullMs }: LoopOptions): Loop {
   let why = new Set<string>();
@@ -61,7 +62,7 @@ export function createLoop({ pass, clock, log, chance, fullMs }: LoopOptions): L
       log("error", "pass failed", { why: messageOf(error), failures });
     }
     lastAt = clock.now();
-    runIn(failures === 0 ? fullMs * (0.9 + chance() / 5) : retryAfter(failures, chance()));
+    runIn(failures === 0 ? fullMs * (0.9 + chance() / 5) : pauseAfter(failures, RETRY, chance()));
   };
 
   return {
@@ -79,9 +80,4 @@ export function createLoop({ pass, clock, log, chance, fullMs }: LoopOptions): L
       timer?.[Symbol.dispose]();
     },
   };
-}
-
-/** The next try after so many failures: each pause twice the last, a half more or less. */
-export function retryAfter(failures: number, chance: number): number {
-  return Math.min(RETRY.mostMs, RETRY.firstMs * 2 ** Math.min(failures - 1, 20)) * (0.5 + chance);
 }

@@ -5,15 +5,17 @@ import { ignore, isErrno } from "@vethwork/linux";
 import type { Command } from "./usage.ts";
 import { UsageError, printHelp } from "./usage.ts";
 import { completionOf } from "./commands/completion.ts";
+import { agent } from "./commands/agent.ts";
 import { cni } from "./commands/cni.ts";
 import { dhcp } from "./commands/dhcp.ts";
 import { install } from "./commands/install.ts";
 import { lab } from "./commands/lab.ts";
 import { node } from "./commands/node.ts";
 import { plugins } from "./commands/plugins.ts";
+import { status } from "./commands/status.ts";
 import { version } from "./version.ts";
 
-const verbs: readonly Command[] = [cni, dhcp, install, lab, node, plugins];
+const verbs: readonly Command[] = [agent, cni, dhcp, install, lab, node, plugins, status];
 export const commands: readonly Command[] = [...verbs, completionOf(verbs)];
 
 /** Runs one command line; gives the exit code: 0 done, 1 it failed, 2 it was not understood. */

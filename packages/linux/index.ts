@@ -23,7 +23,7 @@ export type { RoutingRule, RoutingRules } from "./rules.ts";
 export { BROADCAST, EVERYBODY, NOBODY, datagramIn, frameOf, listenDatagrams, receiveDatagram, sendDatagram, type Datagram } from "./packets.ts";
 export { openSocket, type Endpoint, type IpSocket, type SocketKind } from "./sockets.ts";
 export { addTap, openTap, type NewTap, type TapEnd } from "./tun.ts";
-export { connectUnix, type UnixStream } from "./unix.ts";
+export { connectUnix, peerOf, type UnixStream } from "./unix.ts";
 export type { Sysctl } from "./sysctl.ts";
 export type { PortVlan, Vlans } from "./vlans.ts";
 export type { Change, Nft } from "./nft/nft.ts";

@@ -108,6 +108,13 @@ export function getSocketOption(fd: number, level: number, option: number): numb
   return value[0] ?? 0;
 }
 
+/** Gets an option whose value is a C struct of `size` bytes. */
+export function getSocketOptionBytes(fd: number, level: number, option: number, size: number): Uint8Array {
+  const value = new Uint8Array(size);
+  call(`get socket option ${level}/${option}`, () => more().getsockopt(s32(fd), s32(level), s32(option), value, new Uint32Array([size])));
+  return value;
+}
+
 /** Sends on a connected (or netlink) socket; returns the number of bytes taken. */
 export function send(fd: number, bytes: Uint8Array, flags = 0): number {
   return checked("send", libc().send(s32(fd), bytes, bytes.length, s32(flags)));

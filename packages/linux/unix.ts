@@ -4,9 +4,9 @@
  */
 import { KernelError, unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
-import { closeFile, connect, recv, send, setSocketOptionBytes, socket } from "./libc.ts";
+import { closeFile, connect, getSocketOptionBytes, recv, send, setSocketOptionBytes, socket } from "./libc.ts";
 import { AF, MSG, SO, SOCK, SOL } from "./uapi/socket.ts";
-import { cstring, encode, struct, u16, u64 } from "./wire/codec.ts";
+import { cstring, encode, struct, u16, u32, u64 } from "./wire/codec.ts";
 
 export interface UnixStream extends Disposable {
   send(bytes: Uint8Array): void;
@@ -18,6 +18,12 @@ export interface UnixStream extends Disposable {
 const sockaddr_un = struct({ sun_family: u16 });
 const LONGEST_PATH = 107;
 const timeval = struct({ tv_sec: u64, tv_usec: u64 });
+
+/** struct ucred (linux/socket.h). */
+const ucred = struct({ pid: u32, uid: u32, gid: u32 });
+
+/** Who is at the other end of a connection, as the kernel saw him connect (SO_PEERCRED). */
+export const peerOf = (fd: number): { pid: number; uid: number; gid: number } => ucred.decode(getSocketOptionBytes(fd, SOL.SOCKET, SO.PEERCRED, ucred.size));
 
 const REASONS: Readonly<Record<string, string>> = { ENOENT: "there is no such file", ECONNREFUSED: "nobody listens there", EAGAIN: "nobody takes the connection" };
 

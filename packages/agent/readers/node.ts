@@ -5,7 +5,7 @@
  *     spec.podCIDRs                           what its pods have their addresses from
  *     status.addresses, conditions            where it is, and whether somebody says that it has no network
  */
-import { networkOf, parseCidr, parseIp, type Cidr } from "@vethwork/linux";
+import { isWireguardKey, networkOf, parseCidr, parseIp, type Cidr } from "@vethwork/linux";
 import type { JsonObject } from "@vethwork/cni";
 import type { ClusterNode, Published } from "../cluster.ts";
 import type { Kind } from "../sources/source.ts";
@@ -47,14 +47,10 @@ function podSubnetsOf(object: JsonObject): Cidr[] {
   return subnets;
 }
 
-const KEY_BYTES = 32; // Curve25519
-
 /** What an agent wrote, or somebody in its name: what does not read counts as not published. */
 function publishedIn(annotations: JsonObject): Published {
   const key = annotations[KEY_ANNOTATION];
-  if (typeof key !== "string") return {};
-  const bytes = Buffer.from(key, "base64");
-  return bytes.length === KEY_BYTES && bytes.toString("base64") === key ? { wireguardKey: key } : {};
+  return typeof key === "string" && isWireguardKey(key) ? { wireguardKey: key } : {};
 }
 
 function isUnavailable(object: JsonObject): boolean {

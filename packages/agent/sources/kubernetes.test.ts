@@ -8,7 +8,7 @@ import { until } from "../../../tests/conformance/node/until.ts";
 import { KEY_ANNOTATION, nodes } from "../readers/node.ts";
 import { startApiServer, type ApiServer } from "../testing/api-server.ts";
 import { nodeObject, numbered } from "../testing/nodes.ts";
-import { createKubernetesSource, pauseAfter } from "./kubernetes.ts";
+import { createKubernetesSource } from "./kubernetes.ts";
 import type { Source } from "./source.ts";
 
 const lacks = missing({ programs: ["openssl"] });
@@ -190,8 +190,3 @@ apiTest("a server whose certificate is of another authority is not spoken to", a
   }));
   return path;
 } });
-
-test("pauses double up to half a minute, and are nobody else's", () => {
-  expect([1, 2, 3, 8, 50].map((failures) => pauseAfter(failures, 0.5))).toEqual([250, 500, 1000, 30_000, 30_000]);
-  expect([pauseAfter(3, 0), pauseAfter(3, 1)]).toEqual([500, 1500]);
-});

@@ -9,6 +9,7 @@
 import { messageOf } from "@vethwork/cni";
 import { waitUntil, type Clock } from "@vethwork/plugins/shared/clock.ts";
 import type { Log } from "@vethwork/plugins/shared/log.ts";
+import { pauseAfter } from "../backoff.ts";
 import type { Published } from "../cluster.ts";
 import { KEY_ANNOTATION, UNAVAILABLE } from "../readers/node.ts";
 import { ApiError, createAccess, type AccessOptions } from "./access.ts";
@@ -23,7 +24,7 @@ export interface KubernetesOptions extends AccessOptions {
   chance: () => number;
 }
 
-const PAUSE = { firstMs: 250, mostMs: 30_000 };
+const PAUSES = { firstMs: 250, mostMs: 30_000 };
 /** What went well for so long is no failure when it ends. */
 const WELL_MS = 10_000;
 const PATCH_MS = 10_000;
@@ -59,7 +60,7 @@ export function createKubernetesSource({ clock, log, chance, ...where }: Kuberne
         waitMs = error instanceof ApiError ? error.retryAfter * 1000 : 0;
       }
       failures = clock.now() - begun >= WELL_MS ? 0 : failures + 1;
-      await pause(Math.max(waitMs, failures === 0 ? 0 : pauseAfter(failures, chance())));
+      await pause(Math.max(waitMs, failures === 0 ? 0 : pauseAfter(failures, PAUSES, chance())));
     }
   };
 
@@ -99,11 +100,6 @@ export function createKubernetesSource({ clock, log, chance, ...where }: Kuberne
       await Promise.all(running);
     },
   };
-}
-
-/** The next pause after so many failures: each twice the last, a half more or less. */
-export function pauseAfter(failures: number, chance: number): number {
-  return Math.min(PAUSE.mostMs, PAUSE.firstMs * 2 ** Math.min(failures - 1, 20)) * (0.5 + chance);
 }
 
 /** null takes an annotation away. */

@@ -14,6 +14,8 @@ import { logTo } from "@vethwork/plugins/shared/log.ts";
 import { createDoor } from "@vethwork/plugins/dhcp/server.ts";
 import { DEFAULT_SOCKET } from "@vethwork/plugins/dhcp/talk.ts";
 import { durationOf, readGoArguments } from "../goflags.ts";
+import { endOf } from "../signals.ts";
+import { tableOf } from "../table.ts";
 import { UsageError, type Command, type OptionsConfig } from "../usage.ts";
 
 const help = `Usage: vethwork dhcp daemon [--pidfile P] [--hostprefix H] [--socketpath S] [--broadcast]
@@ -99,13 +101,6 @@ function spanOf(name: string, text: string): number {
   throw new UsageError(`--${name} ${JSON.stringify(text)} is not understood (a time above zero is wanted)`);
 }
 
-/** The first of these signals that comes. */
-function endOf(signals: readonly NodeJS.Signals[]): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  for (const name of signals) process.on(name, () => resolve(name));
-  return promise;
-}
-
 const FIRST_FD = 3; // sd_listen_fds(3)
 
 /** The socket that systemd opened for us, if it did. */
@@ -143,7 +138,6 @@ function rowOf({ wish, lease }: Held, now: number): Row {
 
 function table(rows: readonly Row[]): string {
   if (rows.length === 0) return "no leases\n";
-  const lines = [["NETWORK", "CONTAINER", "INTERFACE", "ADDRESS", "SERVER", "STATE", "LEFT"], ...rows.map((row) => [row.network, row.container, row.interface, row.address, row.server, row.state, row.secondsLeft === null ? "for ever" : `${row.secondsLeft} s`])];
-  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
-  return lines.map((line) => `${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()}\n`).join("");
+  const cells = rows.map((row) => [row.network, row.container, row.interface, row.address, row.server, row.state, row.secondsLeft === null ? "for ever" : `${row.secondsLeft} s`]);
+  return tableOf(["NETWORK", "CONTAINER", "INTERFACE", "ADDRESS", "SERVER", "STATE", "LEFT"], cells);
 }

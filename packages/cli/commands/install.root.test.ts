@@ -1,6 +1,6 @@
 /** `vethwork install` into folders of its own: what it puts there, what it leaves alone, and that a running plugin does not mind. */
 import { expect, test } from "bun:test";
-import { existsSync, lstatSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { types } from "@vethwork/plugins/registry.ts";
@@ -25,13 +25,15 @@ function folderTest(title: string, act: (folder: string, install: (...args: stri
 
 const version = (file: string): string => Bun.spawnSync([file], { env: { CNI_COMMAND: "VERSION" } }).stdout.toString();
 
-folderTest("an empty folder gets the binary and a link for each type, which answer; a second time the binary alone is copied anew", (folder, install) => {
+folderTest("an empty folder gets the binary and a link for each type, which answer; a second time nothing is done, unless the binary is another", (folder, install) => {
   const { code, out, err } = install();
   expect({ code, err }).toEqual({ code: 0, err: "" });
   expect(out).toStartWith(`copy ${program} to ${folder}/bin/vethwork\n`);
   expect(readdirSync(join(folder, "bin")).sort()).toEqual([...types].sort());
   for (const type of types) expect(version(join(folder, "bin", type))).toContain("supportedVersions");
   expect(readlinkSync(join(folder, "bin/bridge"))).toBe("vethwork");
+  expect(install().out).toBe(`keep ${folder}/bin/vethwork: it is a copy of this program\n`);
+  utimesSync(join(folder, "bin/vethwork"), 0, 0);
   expect(install().out).toBe(`copy ${program} to ${folder}/bin/vethwork\n`);
 });
 
@@ -52,6 +54,7 @@ folderTest("others' plugins stay unless they are named, or all are asked for", (
 
 folderTest("the binary is replaced while it runs", (folder, install) => {
   install("vethwork");
+  utimesSync(join(folder, "bin/vethwork"), 0, 0);
   const running = Bun.spawn([join(folder, "bin/vethwork")], { env: { CNI_COMMAND: "ADD", CNI_CONTAINERID: "c", CNI_NETNS: "/n", CNI_IFNAME: "e", CNI_PATH: "/p" }, stdin: "pipe", stdout: "ignore" });
   expect(install("vethwork")).toMatchObject({ code: 0, err: "" });
   expect(running.exitCode).toBeNull();

@@ -13,12 +13,12 @@
  *   1 the address   2 the cable   3 the node's side   4 the pod's side   5 the way out
  *
  * Nothing is a switch here: each pod is alone on its cable and the node routes between them, so pods on one node, pods
- * on other nodes and the world are all reached in the same way. Routes to other nodes' pods are `vethwork node`'s work.
+ * on other nodes and the world are all reached in the same way. Routes to other nodes' pods are the node's agent's work.
  * It takes the place of a plugin in Bash that set a bridge up by hand; options are in ./plan.ts, addresses in
  * ../shared/ipam, the cable in ./cable.ts, the rules in ../shared/table.ts.
  */
 import { CniError, ErrorCode, definePlugin, type Context, type Result } from "@vethwork/cni";
-import { Netns, cidrOf, deleteEmptyFolder, folderOf as parentOf, isErrno, parseCidr, parseIp, type Ip } from "@vethwork/linux";
+import { Netns, cidrOf, deleteEmptyFolder, folderOf as parentOf, isErrno, isFile, parseCidr, parseIp, type Ip } from "@vethwork/linux";
 import { hostEndName, isOfNetwork, labelOf, type Attached } from "../shared/attachment.ts";
 import { ensureForwarding, isForwarding } from "../shared/forwarding.ts";
 import { openBook } from "../shared/ipam/book.ts";
@@ -115,6 +115,9 @@ export default definePlugin({
   // STATUS: could ADD work now? Cheap, since runtimes ask every few seconds.
   status({ config }) {
     const plan = planOf(config);
+    if (config.readyFile !== "" && !isFile(config.readyFile)) {
+      throw new CniError(ErrorCode.PLUGIN_NOT_AVAILABLE, `the node's agent has not been ready since the machine was started ("${config.readyFile}" is not there)`);
+    }
     using host = Netns.host();
     statusOfNftables(host);
     using book = openBook(plan.folder);

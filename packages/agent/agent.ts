@@ -1,0 +1,247 @@
+/**
+ * The agent: brings together what the cluster is, what the kernel has, and what the runtime needs.
+ *
+ *     source ──▶ nodes ──▶ data path ──▶ the kernel            a pass, whenever something may be different (./loop.ts)
+ *                              │
+ *                              ├──▶ CNI configuration           once there is a way for this node's pods (./cni.ts)
+ *                              └──▶ source: what this node tells the others
+ *
+ * It waits for what is not there yet (no API server, no Node, no pod subnet) and says for what. Nothing of the data path needs it
+ * to be running: what it made is the kernel's.
+ */
+import { messageOf } from "@vethwork/cni";
+import type { Cidr, Netns } from "@vethwork/linux";
+import type { Changed } from "@vethwork/linux/monitor.ts";
+import type { Clock } from "@vethwork/plugins/shared/clock.ts";
+import type { Log } from "@vethwork/plugins/shared/log.ts";
+import type { CniSetUp } from "./cni.ts";
+import type { ClusterNode } from "./cluster.ts";
+import type { Datapath, DatapathOptions, OpenDatapath, Pass } from "./datapath/datapath.ts";
+import { createLoop } from "./loop.ts";
+import { createRegistry } from "./metrics.ts";
+import { nodes } from "./readers/node.ts";
+import type { Source, SourceStatus } from "./sources/source.ts";
+
+export interface AgentOptions {
+  version: string;
+  host: Netns;
+  source: Source;
+  openDatapath: OpenDatapath;
+  /** Without what may become different while the agent runs. */
+  datapath: Omit<DatapathOptions, "nonMasqueradeSubnets">;
+  /** Destinations towards which pods keep their address; asked before each pass. */
+  kept: () => { subnets: readonly Cidr[]; problem: string | undefined };
+  /** undefined: somebody else sees to it. */
+  cni: CniSetUp | undefined;
+  fullMs: number;
+  clock: Clock;
+  log: Log;
+  chance: () => number;
+}
+
+/** How an agent is; what `vethwork status --json` prints. */
+export interface AgentStatus {
+  version: string;
+  node: string;
+  pid: number;
+  /** ISO 8601. */
+  startedAt: string;
+  /** Pods can be added, and what they need is there. */
+  isReady: boolean;
+  /** What is waited for, in words; "" where nothing is. */
+  waitingFor: string;
+  source: SourceStatus;
+  /** How many nodes there are. */
+  nodes: number;
+  podSubnets: readonly Cidr[];
+  podMtu: number;
+  peers: Pass["peers"];
+  problems: readonly string[];
+  lastPass: { at: string; ms: number; why: readonly string[]; changes: readonly string[] } | undefined;
+  passes: { done: number; failedInARow: number };
+}
+
+export interface Agent extends AsyncDisposable {
+  start(): void;
+  /** One pass now; gives what it changed. */
+  passOnce(): string[];
+  /** News from the kernel. */
+  heard(what: readonly Changed[]): void;
+  /** Something else may be different. */
+  poke(why: string): void;
+  status(): AgentStatus;
+  /** Whether passes are still being made. */
+  isAlive(): boolean;
+  metrics(): string;
+}
+
+/** So many lines of one pass go into the log: the first one of a large cluster writes thousands. */
+const LOGGED = 20;
+/** A thing that was told and has not come back from the source for so long is told again. */
+const TOLD_AGAIN_MS = 60_000;
+/** What was refused is not told again for so long. */
+const REFUSED_MS = 5_000;
+
+export function createAgent(options: AgentOptions): Agent {
+  const { version, source, cni, clock, log, chance, fullMs, datapath: { self } } = options;
+  const registry = createRegistry();
+  const startedAt = new Date();
+  const followed = source.follow(nodes);
+  const datapathOf = keepDatapath(options);
+  let last: Pass | undefined;
+  let lastPass: AgentStatus["lastPass"];
+  let waitingFor = "";
+  let podSubnets: readonly Cidr[] = [];
+  let problems: readonly string[] = [];
+  let isReady = false;
+  let done = 0;
+  const telling = createTelling(options, (why) => loop.poke(why));
+
+  const wait = (what: string): void => {
+    if (waitingFor !== what) log(what === "" ? "info" : "warning", what === "" ? "nothing is waited for any more" : "waiting", what === "" ? {} : { for: what });
+    waitingFor = what;
+  };
+
+  const complain = (now: readonly string[]): void => {
+    for (const problem of now.filter((one) => !problems.includes(one))) log("warning", "problem", { what: problem });
+    for (const gone of problems.filter((one) => !now.includes(one))) log("info", "problem is gone", { what: gone });
+    problems = now;
+  };
+
+  /** Compares and changes; gives what was changed, in lines. */
+  const compare = (): string[] => {
+    const known = followed.all();
+    if (!known) return wait(`the ${source.status().name}`), [];
+    const own = known.find(({ name }) => name === self);
+    if (!own) return wait(`the Node "${self}", which is not among the ${known.length} of the ${source.status().name}`), [];
+    const { datapath, problem } = datapathOf();
+    const pass = datapath.reconcile(known);
+    last = pass;
+    podSubnets = own.podSubnets;
+    const way = own.podSubnets.length === 0 ? `the pod subnets of this node (spec.podCIDRs of Node "${self}")` : "";
+    const setUp = way === "" && cni ? cni.ensure({ podSubnets, mtu: pass.podMtu }) : [];
+    if (way === "" && !isReady) log("info", "ready for pods", { node: self, subnets: podSubnets.join(","), mtu: pass.podMtu });
+    isReady = way === "";
+    wait(way);
+    complain([...pass.problems, ...(problem === undefined ? [] : [problem])]);
+    telling.tell(own, pass, isReady);
+    return [...pass.changes, ...setUp];
+  };
+
+  const pass = (why: ReadonlySet<string>): string[] => {
+    const begun = performance.now();
+    try {
+      const changes = compare();
+      const ms = performance.now() - begun;
+      done += 1;
+      lastPass = { at: new Date().toISOString(), ms, why: [...why], changes: changes.length > 0 ? changes : lastPass?.changes ?? [] };
+      registry.add("passes", 1, "done");
+      registry.add("changes", changes.length);
+      for (const change of changes.slice(0, LOGGED)) log("info", "changed", { what: change });
+      if (changes.length > LOGGED) log("info", "changed, and more of the kind", { more: changes.length - LOGGED });
+      log("debug", "pass", { why: [...why].join(", "), changes: changes.length, ms: Math.round(ms * 10) / 10 });
+      return changes;
+    } catch (error) {
+      registry.add("passes", 1, "failed");
+      throw error;
+    } finally {
+      registry.observe("duration", (performance.now() - begun) / 1000);
+      registry.set("lastPass", Date.now() / 1000);
+    }
+  };
+
+  const loop = createLoop({ pass: (why) => void pass(why), clock, log, chance, fullMs });
+
+  const gauges = (): void => {
+    const { memory, cpu } = usage();
+    registry.set("info", 1, version);
+    registry.set("ready", Number(isReady));
+    registry.set("synced", Number(source.status().isSynced));
+    registry.set("troubled", source.status().problems.length);
+    registry.set("nodes", followed.all()?.length ?? 0);
+    registry.set("problems", problems.length);
+    registry.set("mtu", last?.podMtu ?? 0);
+    registry.reset("peers");
+    for (const [way, some] of Map.groupBy(last?.peers ?? [], (peer) => peer.way)) registry.set("peers", some.length, way);
+    registry.set("memory", memory);
+    registry.set("cpu", cpu);
+    registry.set("started", startedAt.getTime() / 1000);
+  };
+
+  return {
+    start: () => {
+      loop.poke("the agent was started");
+      source.start(() => loop.poke("the source has something new"));
+    },
+    passOnce: () => pass(new Set(["asked for"])),
+    heard: (what) => {
+      for (const kind of what) registry.add("events", 1, kind);
+      loop.poke(what.join(", "));
+    },
+    poke: loop.poke,
+    status: () => ({
+      version, node: self, pid: process.pid, startedAt: startedAt.toISOString(), isReady, waitingFor, source: source.status(), nodes: followed.all()?.length ?? 0,
+      podSubnets, podMtu: last?.podMtu ?? 0, peers: last?.peers ?? [], problems, lastPass, passes: { done, failedInARow: loop.failures() },
+    }),
+    isAlive: () => clock.now() - (loop.lastAt() ?? clock.now()) < fullMs * 3,
+    metrics: () => {
+      gauges();
+      return registry.text();
+    },
+    [Symbol.asyncDispose]: async () => {
+      loop[Symbol.dispose]();
+      await source[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The data path is opened anew where its options have become different. */
+function keepDatapath({ host, openDatapath, datapath: options, kept }: AgentOptions): () => { datapath: Datapath; problem: string | undefined } {
+  let opened: Datapath | undefined;
+  let openedWith = "";
+  return () => {
+    const { subnets, problem } = kept();
+    const wanted = subnets.join();
+    if (!opened || wanted !== openedWith) opened = openDatapath(host, { ...options, nonMasqueradeSubnets: subnets });
+    openedWith = wanted;
+    return { datapath: opened, problem };
+  };
+}
+
+interface Telling {
+  tell(own: ClusterNode, pass: Pass, isReady: boolean): void;
+}
+
+/** What this node has to tell, where the source does not know it yet. One thing at a time; what fails is told with the next pass. */
+function createTelling({ source, clock, log }: AgentOptions, poke: (why: string) => void): Telling {
+  const told = new Map<string, number>();
+  let isBusy = false;
+  const once = async (what: string, work: () => Promise<void>): Promise<void> => {
+    if (isBusy || clock.now() - (told.get(what) ?? -Infinity) < TOLD_AGAIN_MS) return;
+    isBusy = true;
+    try {
+      await work();
+      told.clear();
+      told.set(what, clock.now());
+      log("info", "told the source", { what });
+      poke("the source was told something");
+    } catch (error) {
+      told.set(what, clock.now() - TOLD_AGAIN_MS + REFUSED_MS);
+      log("warning", "cannot tell the source", { what, why: messageOf(error) });
+    } finally {
+      isBusy = false;
+    }
+  };
+  return {
+    tell: ({ name, published, unavailable = false }, pass, isReady) => {
+      const facts = JSON.stringify(pass.publish);
+      if (JSON.stringify(published) !== facts) void once(`what it publishes: ${facts}`, () => source.publish(name, pass.publish));
+      else if (isReady && unavailable) void once("its network is available", () => source.setAvailable(name));
+    },
+  };
+}
+
+function usage(): { memory: number; cpu: number } {
+  const { user, system } = process.cpuUsage();
+  return { memory: process.memoryUsage.rss(), cpu: (user + system) / 1e6 };
+}

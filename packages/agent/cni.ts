@@ -1,0 +1,79 @@
+/**
+ * CNI set-up: what makes a node ready for pods, once its data path is, and not before.
+ *
+ *     /opt/cni/bin/vethwork, portmap, bandwidth      the binary and the links that the list below needs; others' plugins stay
+ *     /run/vethwork/.agent/ready                     in memory: the data path has been ready in this boot (STATUS looks for it)
+ *     /etc/cni/net.d/10-vethwork.conflist            last of all: with it the runtime calls the node ready
+ *
+ * The configuration is written beside and renamed: containerd looks at the folder when a name in it goes or a file is written, and
+ * passes over what is not called .conf, .conflist or .json. It stays when the agent ends, and for the next boot: pods are
+ * added without an agent as long as the node keeps its subnet.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { deleteFile, ensureFolder, findText, folderOf, isFile, writeText, type Cidr } from "@vethwork/linux";
+import { BINARY, placeBinary, placeLink, swapIn } from "@vethwork/plugins/shared/install.ts";
+
+export interface CniSettings {
+  /** The network's name: of the file, of the book of addresses, in rules' comments. */
+  network: string;
+  confFolder: string;
+  binFolder: string;
+  /** This very program, to be copied. */
+  program: string;
+  /** Plugin types that the program serves. */
+  types: readonly string[];
+  readyFile: string;
+  clusterSubnets: readonly Cidr[];
+}
+
+export interface Share {
+  /** Of this node's pods. */
+  podSubnets: readonly Cidr[];
+  /** Of a pod's interface, in bytes; 0 leaves it to the plugin. */
+  mtu: number;
+}
+
+export interface CniSetUp {
+  /** Makes it so; gives what was changed, in lines. */
+  ensure(share: Share): string[];
+  /** Takes the configuration and the mark away: no pod is added by them any more. The binary stays, for DEL. */
+  clear(): string[];
+}
+
+/** Plugins that follow, with what the runtime is to tell them: ports of the node that lead to the pod, and limits. */
+const CHAINED: Readonly<Record<string, string>> = { portmap: "portMappings", bandwidth: "bandwidth" };
+
+export function createCniSetUp(settings: CniSettings): CniSetUp {
+  const { network, confFolder, binFolder, program, types, readyFile } = settings;
+  const path = join(confFolder, `10-${network}.conflist`);
+  return {
+    ensure: (share) => {
+      const text = `${JSON.stringify(conflistOf(settings, share), undefined, 2)}\n`;
+      const chained = types.filter((type) => Object.hasOwn(CHAINED, type));
+      const placed = [placeBinary(binFolder, program, false), ...chained.flatMap((type) => placeLink(binFolder, type, { asked: [], dryRun: false }))];
+      const changes = placed.filter(({ verb }) => verb !== "keep").map(({ verb, what }) => `${verb} ${what}`);
+      if (!isFile(readyFile)) {
+        ensureFolder(folderOf(readyFile));
+        writeText(readyFile, `${new Date().toISOString()}\n`);
+        changes.push(`write ${readyFile}`);
+      }
+      if (findText(path) === text) return changes;
+      mkdirSync(confFolder, { recursive: true });
+      swapIn(path, (beside) => writeFileSync(beside, text, { mode: 0o644 }));
+      return [...changes, `write ${path}`];
+    },
+    clear: () => [path, readyFile].filter(deleteFile).map((gone) => `delete ${gone}`),
+  };
+}
+
+/**
+ * Masquerade is the data path's, for all networks of the node at once, and not the plugin's. Without the cluster's subnets the
+ * network is this node's own: one end of every packet that the node passes on is one of its pods.
+ */
+export function conflistOf({ network, types, readyFile, clusterSubnets }: CniSettings, { podSubnets, mtu }: Share): object {
+  const inside = clusterSubnets.length > 0 ? clusterSubnets : podSubnets;
+  const own = { type: BINARY, network: inside.map(String), subnet: podSubnets.map(String), ...(mtu > 0 && { mtu }), ipMasq: false, readyFile };
+  const chained = Object.entries(CHAINED).filter(([type]) => types.includes(type)).map(([type, capability]) => ({ type, capabilities: { [capability]: true } }));
+  return { cniVersion: "1.1.0", name: network, plugins: [own, ...chained] };
+}
