@@ -1,15 +1,11 @@
 /**
- * The way to an API server: where it is, by which authority it is known, and who we are.
+ * Asking an API server (./kubeconfig.ts says which, and as whom).
  *
- *     in a pod      KUBERNETES_SERVICE_HOST, and the service account's files (token and authority), which the kubelet renews
- *     elsewhere     a kubeconfig, as kubectl has it: certificates, tokens, programs that give them
- *
- * Finding all that is the official client's (its KubeConfig, and nothing else of it). Sending is the runtime's own fetch: the
- * client's goes by undici's dispatchers, which this runtime does not obey, so its certificates would not be used.
+ * Sending is the runtime's own fetch. The official client sends by undici and gives certificates to undici's dispatchers, which this
+ * runtime does not obey: it would speak without them.
  */
-import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { isObject } from "@vethwork/cni";
-import type { RequestOptions } from "node:https";
+import { identityFromFile, identityFromPod, type Identity } from "./kubeconfig.ts";
 
 /** The server said no; `status` is HTTP's. */
 export class ApiError extends Error {
@@ -48,54 +44,29 @@ export interface Access {
 }
 
 export function createAccess({ kubeconfig, server }: AccessOptions): Access {
-  let config: KubeConfig | undefined;
+  let identity: Identity | undefined;
   let asked = server ?? "";
-  // Loaded when first asked for: half of the time that the agent takes to start, and nothing for one that reads a folder.
-  const load = async (): Promise<KubeConfig> => {
-    const { KubeConfig } = await import("@kubernetes/client-node/dist/config.js");
-    const loaded = new KubeConfig();
-    if (kubeconfig !== undefined) loaded.loadFromFile(kubeconfig);
-    else if (process.env["KUBERNETES_SERVICE_HOST"] || server !== undefined) loaded.loadFromCluster();
-    else throw new RangeError("there is no KUBERNETES_SERVICE_HOST, so this is no pod of a cluster (a kubeconfig is wanted)");
-    const found = loaded.getCurrentCluster()?.server;
-    if (found === undefined) throw new RangeError(`"${kubeconfig}" names no cluster (its current-context is wanted)`);
-    asked = (server ?? found).replace(/\/+$/, "");
-    return loaded;
+  const identify = (): Identity => {
+    const found = kubeconfig === undefined ? identityFromPod(server) : identityFromFile(kubeconfig);
+    asked = server?.replace(/\/+$/, "") ?? found.server;
+    return found;
   };
   return {
     server: () => asked,
     request: async (path, { method = "GET", contentType, body, signal }) => {
-      config ??= await load();
-      const options: RequestOptions = {};
-      await config.applyToHTTPSOptions(options); // files are read again: they may have been renewed
+      identity ??= identify();
+      const { headers, tls } = await identity.credentials();
       const response = await fetch(`${asked}${path}`, {
-        method, signal,
-        headers: { ...headersOf(options.headers), accept: "application/json", "user-agent": "vethwork-agent", ...(contentType && { "content-type": contentType }) },
-        tls: tlsOf(options),
+        method, signal, tls,
+        headers: { ...headers, accept: "application/json", "user-agent": "vethwork-agent", ...(contentType && { "content-type": contentType }) },
         ...(body !== undefined && { body }),
       });
       if (response.ok) return response;
-      if (response.status === 401) config = undefined; // who we are may stand elsewhere in the file by now
+      if (response.status === 401) identity = undefined; // who we are may stand elsewhere in the file by now
       throw await refusalOf(response);
     },
   };
 }
-
-function headersOf(headers: RequestOptions["headers"]): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers ?? {}).flatMap(([name, value]) => (typeof value === "string" ? [[name, value]] : [])));
-}
-
-function tlsOf({ ca, cert, key, rejectUnauthorized, servername }: RequestOptions): Bun.TLSOptions {
-  return {
-    ...(isText(ca) && { ca }),
-    ...(isText(cert) && { cert }),
-    ...(isText(key) && { key }),
-    ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
-    ...(servername !== undefined && { serverName: servername }),
-  };
-}
-
-const isText = (value: unknown): value is string | Buffer => typeof value === "string" || Buffer.isBuffer(value);
 
 /** A refusal is a Status object that says why; what stands between us and the server may say something else. */
 async function refusalOf(response: Response): Promise<ApiError> {
