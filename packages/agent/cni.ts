@@ -44,6 +44,9 @@ export interface CniSetUp {
 /** Plugins that follow, with what the runtime is to tell them: ports of the node that lead to the pod, and limits. */
 const CHAINED: Readonly<Record<string, string>> = { portmap: "portMappings", bandwidth: "bandwidth" };
 
+/** A runtime takes the highest that it speaks; one that knows no list of them (before 1.1.0, with STATUS) takes the first. */
+const VERSIONS = ["1.0.0", "1.1.0"];
+
 export function createCniSetUp(settings: CniSettings): CniSetUp {
   const { network, confFolder, binFolder, program, types, readyFile } = settings;
   const path = join(confFolder, `10-${network}.conflist`);
@@ -75,5 +78,5 @@ export function conflistOf({ network, types, readyFile, clusterSubnets }: CniSet
   const inside = clusterSubnets.length > 0 ? clusterSubnets : podSubnets;
   const own = { type: BINARY, network: inside.map(String), subnet: podSubnets.map(String), ...(mtu > 0 && { mtu }), ipMasq: false, readyFile };
   const chained = Object.entries(CHAINED).filter(([type]) => types.includes(type)).map(([type, capability]) => ({ type, capabilities: { [capability]: true } }));
-  return { cniVersion: "1.1.0", name: network, plugins: [own, ...chained] };
+  return { cniVersion: VERSIONS[0], cniVersions: VERSIONS, name: network, plugins: [own, ...chained] };
 }

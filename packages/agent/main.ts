@@ -15,6 +15,7 @@ import { createCniSetUp, type CniSetUp, type CniSettings } from "./cni.ts";
 import { openDatapath } from "./datapath/open.ts";
 import type { DatapathOptions } from "./datapath/datapath.ts";
 import { openMasqueradeFile, type MasqueradeFile } from "./masquerade-file.ts";
+import { lockIn, readyFileIn, socketIn } from "./place.ts";
 import { servePrivate, servePublic, type Page, type Pages } from "./server.ts";
 import { createFolderSource } from "./sources/folder.ts";
 import { createKubernetesSource } from "./sources/kubernetes.ts";
@@ -35,9 +36,6 @@ export interface Settings {
   fullMs: number;
   log: Log;
 }
-
-export const DEFAULT_RUN_FOLDER = "/run/vethwork/.agent";
-export const socketIn = (runFolder: string): string => `${runFolder}/socket`;
 
 /** Runs until `ended` is there. */
 export async function runAgent(settings: Settings, ended: Promise<string>): Promise<void> {
@@ -103,7 +101,7 @@ function sourceOf({ source, log }: Settings): Source {
 }
 
 const cniOf = ({ cni, runFolder, datapath }: Settings): CniSetUp | undefined =>
-  cni && createCniSetUp({ ...cni, readyFile: `${runFolder}/ready`, clusterSubnets: datapath.clusterSubnets });
+  cni && createCniSetUp({ ...cni, readyFile: readyFileIn(runFolder), clusterSubnets: datapath.clusterSubnets });
 
 interface Kept extends Disposable {
   now: AgentOptions["kept"];
@@ -124,7 +122,7 @@ function openKept({ masqueradeFile, datapath: { nonMasqueradeSubnets } }: Settin
 /** RangeError names the process of the agent that there is. */
 function lock(runFolder: string): Disposable {
   try {
-    return lockFile({ path: `${runFolder}/lock`, timeoutMs: 0 });
+    return lockFile({ path: lockIn(runFolder), timeoutMs: 0 });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new RangeError(`Cannot be this node's agent: there is one already, ${/process .*?(?= holds)/.exec(error.message)?.[0] ?? "which cannot be seen from here"}`, { cause: error });

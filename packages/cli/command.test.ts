@@ -28,7 +28,7 @@ test("every command tells its usage, by --help and by help", () => {
 
 test("a command or an option that there is not is named, with exit code 2", () => {
   expect(vethwork("fly")).toMatchObject({ code: 2, out: "", err: expect.stringContaining('"fly"') });
-  expect(vethwork("node", "--fly")).toMatchObject({ code: 2, out: "", err: expect.stringMatching(/--fly[^]*vethwork node --help/) });
+  expect(vethwork("agent", "--fly")).toMatchObject({ code: 2, out: "", err: expect.stringMatching(/--fly[^]*vethwork agent --help/) });
   expect(vethwork("plugins", "fly")).toMatchObject({ code: 2, err: expect.stringContaining('there is no plugin "fly"') });
   expect(vethwork("completion", "tcsh")).toMatchObject({ code: 2, err: expect.stringContaining('"tcsh"') });
 });
@@ -48,6 +48,6 @@ test("bash takes the completion script, and completes verbs, words and options b
     return stdout.toString().trim().split("\n");
   };
   expect(complete("vethwork", "pl")).toEqual(["plugins"]);
-  expect(complete("vethwork", "node", "--p")).toEqual(["--peers"]);
+  expect(complete("vethwork", "agent", "--cl")).toEqual(["--clear", "--cluster-subnet"]);
   expect(complete("vethwork", "completion", "f")).toEqual(["fish"]);
 });

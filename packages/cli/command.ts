@@ -10,12 +10,11 @@ import { cni } from "./commands/cni.ts";
 import { dhcp } from "./commands/dhcp.ts";
 import { install } from "./commands/install.ts";
 import { lab } from "./commands/lab.ts";
-import { node } from "./commands/node.ts";
 import { plugins } from "./commands/plugins.ts";
 import { status } from "./commands/status.ts";
 import { version } from "./version.ts";
 
-const verbs: readonly Command[] = [agent, cni, dhcp, install, lab, node, plugins, status];
+const verbs: readonly Command[] = [agent, cni, dhcp, install, lab, plugins, status];
 export const commands: readonly Command[] = [...verbs, completionOf(verbs)];
 
 /** Runs one command line; gives the exit code: 0 done, 1 it failed, 2 it was not understood. */

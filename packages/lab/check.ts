@@ -6,12 +6,16 @@
  *   3  the address a pod has on its own interface is the one that the others see
  *   4  a pod reaches the world, and the world, which has no way back to pods, sees the node's address
  *
+ * On l3, with a router between nodes that knows no pod, the second holds on each node: to another node a pod is seen with its own
+ * node's address, and a node by other nodes' pods with the address of its tunnel. Kubernetes asks for no more.
+ *
  * The first three are the Kubernetes network model (kubernetes.io, "The Kubernetes network model"); the fourth is what a
  * cluster in a private network cannot do without. What a row that fails lacks is found out by ./diagnose.ts.
  */
 import type { Family, Ip } from "@vethwork/linux";
 import { diagnose } from "./diagnose.ts";
 import { probe, protocols, type Outcome, type Protocol } from "./probe.ts";
+import { tunnelAddress, type Links } from "./plan.ts";
 import { addressOf, type Party, type Scene } from "./scene.ts";
 
 export const groups = {
@@ -62,9 +66,10 @@ export interface CheckOptions {
 /** Probes every pair; rows come one by one to `onRow`, the whole at the end. */
 export async function check(scene: Scene, { timeoutMs = 300, signal, onRow = () => {} }: CheckOptions = {}): Promise<Report> {
   const rows: Row[] = [];
+  const links = scene.nodes.length > 1 ? scene.links : "l2"; // a node that is alone has no tunnel
   for (const pair of pairsOf(scene)) {
     for (const family of scene.families) {
-      const row = checkPair(pair, family, timeoutMs);
+      const row = checkPair(pair, { family, timeoutMs, links });
       if (!row) continue;
       rows.push(row);
       onRow(row);
@@ -74,7 +79,7 @@ export async function check(scene: Scene, { timeoutMs = 300, signal, onRow = () 
   }
   const rules = [
     ruleOf(1, "every pod reaches every pod, without NAT", rows),
-    ruleOf(2, "nodes and pods reach each other, without NAT", rows),
+    ruleOf(2, scene.links === "l2" ? "nodes and pods reach each other, without NAT" : "nodes and pods reach each other, on one node without NAT", rows),
     ownAddresses(scene, rows),
     ruleOf(4, "every pod reaches the world, which sees its node's address", rows),
   ];
@@ -104,10 +109,10 @@ function pairsOf({ pods, nodes, world }: Scene): Pair[] {
 }
 
 /** One row; undefined where one of the two has no address of the family. */
-function checkPair({ group, from, to }: Pair, family: Family, timeoutMs: number): Row | undefined {
+function checkPair(pair: Pair, { family, timeoutMs, links }: { family: Family; timeoutMs: number; links: Links }): Row | undefined {
+  const { group, from, to } = pair;
   const address = addressOf(to, family);
-  const source = group === "pod → world" ? from.node : from;
-  const expected = source && addressOf(source, family);
+  const expected = sourceOf(pair, family, links);
   if (!address || !expected) return undefined;
   const ends = { from: from.netns, to: to.netns, address, timeoutMs };
   const outcomes = protocols.map((protocol) => [protocol, bestOf(ROUNDS, () => probe(protocol, ends))] as const);
@@ -116,6 +121,20 @@ function checkPair({ group, from, to }: Pair, family: Family, timeoutMs: number)
   const faults = ok ? [] : [...translated(outcomes.map(([, outcome]) => outcome), expected), ...diagnose({ from, to, address, expected })];
   const { TCP, UDP, ICMP } = { ...blank, ...Object.fromEntries(outcomes) };
   return { group, from: from.name, to: to.name, address, probes: { TCP, UDP, ICMP }, expected, ok, faults };
+}
+
+/** Whoever knows no way back to pods sees the node that lends its address. */
+const isLent = (group: Group, links: Links): boolean => group === "pod → world" || (links === "l3" && group === "pod → node, across nodes");
+
+/**
+ * The address that the receiver should see. A node that has a tunnel sends from the tunnel's address to pods behind it, and in IPv6
+ * to its own pods, too: of two addresses the kernel takes the one that is more like the destination (RFC 6724, rule 8).
+ */
+function sourceOf({ group, from }: Pair, family: Family, links: Links): Ip | undefined {
+  const byTunnel = group === "node → pod, across nodes" || (group === "node → pod, same node" && family === 6);
+  if (links === "l3" && byTunnel) return from.node && tunnelAddress(from.node.plan, family);
+  const source = isLent(group, links) ? from.node : from;
+  return source && addressOf(source, family);
 }
 
 /** The first packet asks for addresses on the way (ARP, NDP) and finds nothing in any cache: the quickest of a few is the network's. */
@@ -142,10 +161,10 @@ function ruleOf(number: number, text: string, rows: readonly Row[]): Rule {
 }
 
 /** What the pod's own kernel says of its interface, against what everybody in the cluster saw as source. */
-function ownAddresses({ pods }: Scene, rows: readonly Row[]): Rule {
+function ownAddresses({ pods, links }: Scene, rows: readonly Row[]): Rule {
   const broken = pods.flatMap(({ name, netns, pod }) => {
     const own = netns.addrs.list().filter(({ scope }) => scope === 0).map(({ address }) => String(address.ip));
-    const inside = rows.filter(({ from, group }) => from === name && group !== "pod → world");
+    const inside = rows.filter(({ from, group }) => from === name && !isLent(group, links));
     const seen = inside.flatMap(({ probes }) => Object.values(probes).flatMap((one) => (one.reached ? [String(one.seen)] : [])));
     return [...new Set(seen)].filter((ip) => !own.includes(ip)).map((ip) => `${name} is seen as ${ip}, its "${pod?.link}" has ${own.join(", ") || "no address"}`);
   });

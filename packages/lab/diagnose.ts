@@ -10,8 +10,9 @@
 import { NETWORK_NAME, podNetwork } from "./plan.ts";
 import { isForwarding } from "@vethwork/plugins/shared/forwarding.ts";
 import { findFaults } from "@vethwork/plugins/shared/table.ts";
+import { wayOutFaults } from "@vethwork/plugins/shared/way-out.ts";
 import { cableFaults } from "@vethwork/plugins/vethwork/cable.ts";
-import type { Ip } from "@vethwork/linux";
+import type { Ip, Link } from "@vethwork/linux";
 import type { NodeParty, Party } from "./scene.ts";
 
 export interface Way {
@@ -52,15 +53,27 @@ function cableOf({ kind, name, netns, addresses, node, pod }: Party): string[] {
 }
 
 /** Whether a hop knows where to send the packet: pods of another node are behind that node, and nowhere else. */
-function wayOut({ name, netns, node }: Party, to: Party, address: Ip): string[] {
+function wayOut({ name, netns, node }: Pick<Party, "name" | "netns" | "node">, to: Party, address: Ip): string[] {
   const route = netns.routes.find(address);
   if (!route) return [`${name}: there is no route to ${address}`];
   const link = route.link === undefined ? undefined : netns.links.find(route.link);
   if (link && !link.up) return [`${name}: the way to ${address} is by "${link.name}", which is down`];
   if (link && !link.carrier && !link.loopback) return [`${name}: the way to ${address} is by "${link.name}", whose other end is down or gone`];
   const isBehind = name === node?.name && to.kind === "pod" && to.node !== node;
-  if (!isBehind || to.node?.addresses.some((ip) => String(ip) === String(route.via))) return [];
-  return [`${name}: the way to ${address} is not by ${to.node?.name}, ${to.node?.addresses.join(" or ")}, but ${route.via ? `by ${route.via}` : `"${link?.name}"`} (vethwork node --peers makes it so)`];
+  if (!isBehind || !to.node) return [];
+  if (link && WRAPPED.has(link.kind)) return wrappedWay({ name, netns, node }, to.node, link);
+  if (to.node.addresses.some((ip) => String(ip) === String(route.via))) return [];
+  return [`${name}: the way to ${address} is not by ${to.node.name}, ${to.node.addresses.join(" or ")}, but ${route.via ? `by ${route.via}` : `"${link?.name}"`} (the node's agent makes it so: vethwork status)`];
+}
+
+const WRAPPED: ReadonlySet<string> = new Set(["vxlan", "wireguard"]);
+
+/** A tunnel's device has to know the other node, and the node has to know the way there. */
+function wrappedWay({ name, netns, node }: Pick<Party, "name" | "netns" | "node">, other: NodeParty, link: Link): string[] {
+  const ends = link.kind === "vxlan" ? netns.fdb.list(link).map(({ host }) => host) : other.addresses;
+  const end = other.addresses.find((ip) => ends.some((one) => String(one) === String(ip)));
+  if (!end) return [`${name}: "${link.name}" does not know where ${other.name} is (the node's agent tells it: vethwork status)`];
+  return wayOut({ name, netns, node }, other, end);
 }
 
 /** A node on the way of somebody else's packet. */
@@ -71,8 +84,9 @@ function forwardingOf({ name, netns }: NodeParty, { family }: Ip): string[] {
 const FORWARDING = { 4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding" } as const;
 
 function masqueradeOf(node: NodeParty): string[] {
+  const wanted = { masquerade: true, ownSubnets: node.plan.podSubnets, kept: [], nodes: [], tunnelPorts: [] };
   const networks = node.plan.podSubnets.map(({ family }) => podNetwork(family));
-  const faults = findFaults(node.netns, { name: NETWORK_NAME, networks, masquerade: true });
+  const faults = [...wayOutFaults(node.netns, wanted), ...findFaults(node.netns, { name: NETWORK_NAME, networks, masquerade: false })];
   return faults.map((fault) => `${node.name}: ${fault}`);
 }
 

@@ -10,16 +10,17 @@
  *    └────────────┼──────────────┘    └────────────┼──────────────┘   └───────┼───────┘
  *                 └────────────────────────────────┴──── lan ─────────────────┘
  *
- * Machines are namespaces (./machine.ts), the wire is a bridge (./wires.ts), pods are attached by the real plugin
- * (./runtime.ts), and each node learns the way to the others' pods from `vethwork node --peers`, as a real one would.
+ * Machines are namespaces (./machine.ts), the wire is a bridge or a router (./wires.ts), pods are attached by the real plugin
+ * (./runtime.ts), and each node has the agent that a real one has (./agent.ts).
  * Whether packets get through is ./check.ts's question.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { find, isObject, parseJson } from "@vethwork/cni";
 import { parseIp, unless, type Family, type Ip } from "@vethwork/linux";
 import { LabFailure } from "./failure.ts";
-import { fileIn, findMachines, openNetwork, outputOf, startMachine, stopMachines, type Machine } from "./machine.ts";
-import { WORLD, peersFile, planNodes, pluginConfig, worldAddress, type LabSize, type NodePlan } from "./plan.ts";
+import { startAgent, untilReady, writeCluster } from "./agent.ts";
+import { fileIn, findMachines, openNetwork, startMachine, stopMachines, type Machine } from "./machine.ts";
+import { WORLD, planNodes, worldAddress, type LabSize, type NodePlan } from "./plan.ts";
 import { install, runtimeOf } from "./runtime.ts";
 import { layLan, plugIn } from "./wires.ts";
 
@@ -46,6 +47,7 @@ export interface LabPod {
 /** What was made, as soon as it is there. */
 export type Event =
   | { what: "world"; addresses: Ip[]; tookMs: number }
+  | { what: "agent"; name: string; podMtu: number; ways: string[]; tookMs: number }
   | { what: "node"; name: string; addresses: Ip[]; podSubnets: NodePlan["podSubnets"]; tookMs: number }
   | ({ what: "pod"; tookMs: number } & LabPod);
 
@@ -61,7 +63,6 @@ export interface LabOptions {
 
 /** Where the size stands, in the world's own memory: it goes when the lab goes. */
 const SIZE_FILE = "/run/lab.json";
-const PEERS_FILE = "/etc/vethwork/peers.json";
 
 /** Makes a lab. When that fails or is stopped, nothing is left of it. LabFailure where there is one of that name. */
 export async function startLab({ name, size, program, signal, onEvent = () => {} }: LabOptions): Promise<Lab> {
@@ -69,7 +70,7 @@ export async function startLab({ name, size, program, signal, onEvent = () => {}
   if (findMachines(name).length > 0) throw new LabFailure(`Cannot start lab "${name}": it is up already ("vethwork lab down" takes it down)`);
   try {
     const lab = await startMachines({ name, size, program, signal, onEvent }, plans);
-    for (const node of lab.nodes) await connectNode(node, lab.nodes);
+    await connectNodes(lab.nodes, { signal, onEvent });
     for (const node of lab.nodes) {
       const runtime = runtimeOf(node.machine);
       for (const pod of node.pods) {
@@ -91,7 +92,7 @@ async function startMachines({ name, size, program, signal, onEvent }: Making, p
   const begun = performance.now();
   const world = await startMachine({ lab: name, name: WORLD });
   using outside = openNetwork(world);
-  layLan(outside, size.families);
+  layLan(outside, size.families, size.links);
   writeFileSync(fileIn(world, SIZE_FILE), JSON.stringify(size));
   onEvent({ what: "world", addresses: size.families.map(worldAddress), tookMs: performance.now() - begun });
 
@@ -101,20 +102,25 @@ async function startMachines({ name, size, program, signal, onEvent }: Making, p
     const begunNode = performance.now();
     const machine = await startMachine({ lab: name, name: plan.name });
     using inside = openNetwork(machine);
-    plugIn(outside, inside, plan);
-    install(machine, program, pluginConfig(plan));
+    plugIn(outside, inside, plan, size.links);
+    install(machine, program);
     nodes.push({ ...plan, machine });
     onEvent({ what: "node", ...plan, tookMs: performance.now() - begunNode });
   }
   return { name, size, world, nodes };
 }
 
-/** Tells a node of the others: the list is on its disk, and the command that reads it is the one for real nodes. */
-async function connectNode({ machine }: LabNode, nodes: readonly LabNode[]): Promise<void> {
-  const list = JSON.stringify(peersFile(nodes), undefined, 2);
-  const write = 'mkdir -p "${1%/*}" && cat > "$1"';
-  await outputOf(machine, ["sh", "-c", write, "sh", PEERS_FILE], { stdin: `${list}\n` });
-  await outputOf(machine, ["/opt/cni/bin/vethwork", "node", "--peers", PEERS_FILE]);
+/** Tells each node of the others, and has its agent make the way to them. All begin before any is waited for. */
+async function connectNodes(nodes: readonly LabNode[], { signal, onEvent }: Pick<Making, "signal" | "onEvent">): Promise<void> {
+  const begun = performance.now();
+  for (const node of nodes) {
+    writeCluster(node.machine, nodes);
+    await startAgent(node.machine, node);
+  }
+  for (const { name, machine } of nodes) {
+    const { podMtu, peers } = await untilReady(machine, signal);
+    onEvent({ what: "agent", name, podMtu, ways: peers.map(({ way }) => way), tookMs: performance.now() - begun });
+  }
 }
 
 /** The lab of that name; undefined where none of its machines runs. LabFailure where only a part of it is there. */
@@ -166,10 +172,12 @@ function sizeFrom(text: string): LabSize {
   const size = parseJson(text);
   if (!isObject(size)) throw new TypeError(`Cannot read "${SIZE_FILE}" of the world: ${text} (an object is wanted)`);
   const families = find(size, "families");
+  const links = find(size, "links");
   const isFamily = (one: unknown): one is Family => one === 4 || one === 6;
   return {
     nodes: Number(find(size, "nodes")),
     pods: Number(find(size, "pods")),
     families: Array.isArray(families) ? families.filter(isFamily) : [],
+    links: links === "l3" ? "l3" : "l2",
   };
 }

@@ -1,10 +1,8 @@
 /** The plan: addresses that fit together, pods dealt evenly, and sizes that do not fit refused. */
 import { expect, test } from "bun:test";
-import { parseConfig } from "@vethwork/cni";
+import { readNode } from "@vethwork/agent/readers/node.ts";
 import { contains } from "@vethwork/linux";
-import { options, planOf } from "@vethwork/plugins/vethwork/plan.ts";
-import { parsePeers } from "@vethwork/plugins/shared/peers.ts";
-import { peersFile, planNodes, pluginConfig, podNetwork } from "./plan.ts";
+import { nodeObjects, planNodes, podNetwork } from "./plan.ts";
 
 const families = [4, 6] as const;
 
@@ -17,21 +15,20 @@ test("pods are dealt evenly, in order, and each has one name", () => {
   }
 });
 
-test("what the plan writes down, the plugin and the node's command read back", () => {
-  const plans = planNodes({ nodes: 200, pods: 1, families });
-  for (const plan of plans) {
-    const config = planOf(parseConfig(options, JSON.parse(JSON.stringify(pluginConfig(plan)))));
-    expect(config.pools.map(({ subnet }) => String(subnet))).toEqual(plan.podSubnets.map(String));
-    expect(plan.podSubnets.every((subnet) => contains(podNetwork(subnet.family), subnet))).toBe(true);
+test("what the plan writes down, the agents read back, and every pod subnet is in the pods' network", () => {
+  for (const links of ["l2", "l3"] as const) {
+    const plans = planNodes({ nodes: 200, pods: 1, families, links });
+    const read = nodeObjects(plans).map((object) => readNode({ ...object }));
+    expect(read.map(({ name, addresses, podSubnets }) => [name, addresses.map(String), podSubnets.map(String)])).toEqual(plans.map(({ name, addresses, podSubnets }) => [name, addresses.map(String), podSubnets.map(String)]));
+    expect(plans.flatMap(({ podSubnets }) => podSubnets).every((subnet) => contains(podNetwork(subnet.family), subnet))).toBe(true);
+    expect(new Set(plans.flatMap(({ addresses }) => addresses.map(String))).size).toBe(400);
   }
-  expect(parsePeers(JSON.stringify(peersFile(plans)), "plan").map(({ name }) => name)).toEqual(plans.map(({ name }) => name));
 });
 
-test("one family is written as one prefix, two as a list", () => {
-  const [one] = planNodes({ nodes: 1, pods: 1, families: [4] });
-  const [two] = planNodes({ nodes: 1, pods: 1, families });
-  expect(one && pluginConfig(one)).toMatchObject({ network: "10.244.0.0/16", subnet: "10.244.1.0/24" });
-  expect(two && pluginConfig(two)).toMatchObject({ subnet: ["10.244.1.0/24", "fd00:10:244:1::/64"] });
+test("on l2 all nodes share a router, on l3 each has its own, on its own wire", () => {
+  const routers = (links: "l2" | "l3") => planNodes({ nodes: 2, pods: 1, families, links }).map((plan) => plan.routers.map(String));
+  expect(routers("l2")).toEqual([["192.168.50.1", "fd50::1"], ["192.168.50.1", "fd50::1"]]);
+  expect(routers("l3")).toEqual([["172.20.1.1", "fd50:0:0:1::1"], ["172.20.2.1", "fd50:0:0:2::1"]]);
 });
 
 test("a lab that does not fit is refused by the option that is too large", () => {

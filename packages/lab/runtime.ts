@@ -1,12 +1,12 @@
 /**
  * The runtime of a lab's node: does for its pods what containerd does, and nothing more.
  *
- *     a namespace for the pod ──▶ /etc/cni/net.d/10-lab.conf ──▶ ADD by /opt/cni/bin/vethwork ──▶ /var/lib/cni/results
+ *     a namespace for the pod ──▶ /etc/cni/net.d/10-lab.conflist ──▶ ADD by /opt/cni/bin/vethwork ──▶ /var/lib/cni/results
  *
  * The plugin is the real binary, started in the node as a process, as on a node of a real cluster. So is libcni, which
  * this is built on: what it knows of an attachment stands in the node's cache, where any other runtime would find it.
  */
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync } from "node:fs";
 import { basename, join } from "node:path";
 import { createCni, loadNetworkConf, type Cni, type Exec, type Result, type RuntimeConf } from "@vethwork/cni";
 import { types } from "@vethwork/plugins/registry.ts";
@@ -15,7 +15,7 @@ import { fileIn, openNetwork, outputOf, podNetns, runIn, type Machine } from "./
 import { NETWORK_NAME } from "./plan.ts";
 import { turnOn } from "./wires.ts";
 
-const BIN = "/opt/cni/bin";
+export const BIN = "/opt/cni/bin";
 const CONF = "/etc/cni/net.d";
 const CACHE = "/var/lib/cni";
 
@@ -35,11 +35,10 @@ export interface Runtime {
   list(): Promise<string[]>;
 }
 
-/** Puts links to the program where runtimes look for plugins, and the configuration where they look for networks. */
-export function install(node: Machine, program: string, config: object): void {
+/** Puts links to the program where runtimes look for plugins. The configuration of the network is the agent's to bring. */
+export function install(node: Machine, program: string): void {
   for (const folder of [BIN, CONF]) mkdirSync(fileIn(node, folder), { recursive: true });
   for (const type of types) symlinkSync(program, fileIn(node, join(BIN, type)));
-  writeFileSync(fileIn(node, join(CONF, "10-lab.conf")), `${JSON.stringify(config, undefined, 2)}\n`);
 }
 
 export function runtimeOf(node: Machine): Runtime {

@@ -6,7 +6,7 @@
 import type { Family, Ip, Netns } from "@vethwork/linux";
 import { listPods, type Lab, type LabNode, type LabPod } from "./lab.ts";
 import { openNetwork } from "./machine.ts";
-import { WORLD, worldAddress } from "./plan.ts";
+import { WORLD, worldAddress, type Links } from "./plan.ts";
 
 /** A pod, a node, or the world. */
 export interface Party {
@@ -27,6 +27,7 @@ export interface NodeParty extends Party {
 
 export interface Scene extends Disposable {
   families: readonly Family[];
+  links: Links;
   world: Party;
   nodes: NodeParty[];
   pods: Party[];
@@ -51,7 +52,7 @@ export async function openScene(lab: Lab): Promise<Scene> {
     }
     const addresses = lab.size.families.map(worldAddress);
     const world: Party = { kind: "world", name: WORLD, netns: doors.use(openNetwork(lab.world)), addresses, node: undefined, pod: undefined };
-    return { families: lab.size.families, world, nodes, pods, [Symbol.dispose]: () => doors.dispose() };
+    return { families: lab.size.families, links: lab.size.links ?? "l2", world, nodes, pods, [Symbol.dispose]: () => doors.dispose() };
   } catch (error) {
     doors.dispose();
     throw error;

@@ -5,7 +5,8 @@
  */
 import { hostname } from "node:os";
 import { checkNetworkName } from "@vethwork/cni";
-import { DEFAULT_RUN_FOLDER, clearAgent, runAgent, runOnce, type Settings } from "@vethwork/agent/main.ts";
+import { clearAgent, runAgent, runOnce, type Settings } from "@vethwork/agent/main.ts";
+import { DEFAULT_RUN_FOLDER } from "@vethwork/agent/place.ts";
 import { DEFAULT_LISTEN, endpointIn } from "@vethwork/agent/server.ts";
 import { ignore, networkOf, parseCidr, type Cidr } from "@vethwork/linux";
 import { types } from "@vethwork/plugins/registry.ts";

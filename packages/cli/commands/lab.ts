@@ -11,13 +11,14 @@ import { check } from "@vethwork/lab/check.ts";
 import { LabFailure } from "@vethwork/lab/failure.ts";
 import { findLab, getLab, startLab, stopLab, type Event, type Lab } from "@vethwork/lab/lab.ts";
 import { entering, environment, findMachines, podNetns } from "@vethwork/lab/machine.ts";
-import { WORLD } from "@vethwork/lab/plan.ts";
+import { WORLD, type Links } from "@vethwork/lab/plan.ts";
 import { openScene } from "@vethwork/lab/scene.ts";
 import { UsageError, readArguments, type Command } from "../usage.ts";
 import { eventText, headline, jsonText, reportText, rowPrinter, statusOf, statusText } from "./labtext.ts";
 
-const help = `Usage: vethwork lab demo   [--nodes N] [--pods M] [--families F] [--json]
-       vethwork lab up     [--nodes N] [--pods M] [--families F] [--name NAME] [--json]
+const help = `Usage: vethwork lab demo   [--nodes N] [--pods M] [--families F] [--links L] [--json]
+       vethwork lab up     [--nodes N] [--pods M] [--families F] [--links L] [--name NAME]
+                           [--json]
        vethwork lab status [--name NAME] [--json]
        vethwork lab check  [--name NAME] [--timeout MS] [--json]
        vethwork lab exec   [--name NAME] WHO [--] [COMMAND…]
@@ -36,6 +37,7 @@ plugin. Nothing of it can be seen outside, and nothing is left after "down".
   --nodes N     number of nodes; 2
   --pods M      number of pods in all; 4
   --families F  4, 6, or 4,6 for both; 4
+  --links L     l2: one wire for all nodes; l3: a subnet for each, and a router between; l2
   --name NAME   which lab, if there are several; lab
   --timeout MS  how long a packet may take before it counts as lost; 300
   --json        the result as JSON on stdout; progress goes to stderr
@@ -47,6 +49,7 @@ const OPTIONS = {
   nodes: { type: "string", default: "2" },
   pods: { type: "string", default: "4" },
   families: { type: "string", default: "4" },
+  links: { type: "string", default: "l2" },
   name: { type: "string", default: "lab" },
   timeout: { type: "string", default: "300" },
   json: { type: "boolean", default: false },
@@ -54,8 +57,8 @@ const OPTIONS = {
 
 /** Options that a word does not know are refused rather than ignored. */
 const TAKES = {
-  demo: ["nodes", "pods", "families", "json", "timeout"],
-  up: ["nodes", "pods", "families", "name", "json"],
+  demo: ["nodes", "pods", "families", "links", "json", "timeout"],
+  up: ["nodes", "pods", "families", "links", "name", "json"],
   status: ["name", "json"],
   check: ["name", "json", "timeout"],
   down: ["name"],
@@ -80,7 +83,7 @@ export const lab: Command = {
 
 interface Settings {
   name: string;
-  size: { nodes: number; pods: number; families: (4 | 6)[] };
+  size: { nodes: number; pods: number; families: (4 | 6)[]; links: Links };
   timeoutMs: number;
   json: boolean;
 }
@@ -94,7 +97,9 @@ function settingsOf(word: Word, args: readonly string[]): Settings {
   if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(values.name)) throw new UsageError(`--name "${values.name}" (small letters, digits and dashes are wanted)`);
   const families = { "4": [4 as const], "6": [6 as const], "4,6": [4 as const, 6 as const] }[values.families];
   if (!families) throw new UsageError(`--families "${values.families}" (4, 6 or 4,6 is wanted)`);
-  const size = { nodes: wholeNumber("--nodes", values.nodes), pods: wholeNumber("--pods", values.pods), families };
+  const links = (["l2", "l3"] as const).find((one) => one === values.links);
+  if (!links) throw new UsageError(`--links "${values.links}" (l2 or l3 is wanted)`);
+  const size = { nodes: wholeNumber("--nodes", values.nodes), pods: wholeNumber("--pods", values.pods), families, links };
   return { name: values.name, size, timeoutMs: wholeNumber("--timeout", values.timeout), json: values.json };
 }
 

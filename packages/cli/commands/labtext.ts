@@ -2,6 +2,7 @@
 import { styleText } from "node:util";
 import { addressesAsText } from "@vethwork/linux";
 import { groups, type Group, type Report, type Row } from "@vethwork/lab/check.ts";
+import { findStatus } from "@vethwork/lab/agent.ts";
 import { listPods, type Event, type Lab } from "@vethwork/lab/lab.ts";
 import { worldAddress, type LabSize } from "@vethwork/lab/plan.ts";
 import type { Outcome } from "@vethwork/lab/probe.ts";
@@ -12,9 +13,13 @@ export const headline = ({ nodes, pods }: LabSize): string => `A cluster of ${co
 export function eventText(event: Event): string {
   const took = `${event.tookMs.toFixed(1)} ms`;
   if (event.what === "world") return line("world", `${event.addresses.join(", ")}, a host that knows no pod`, took);
+  if (event.what === "agent") return line(event.name, `agent ready: ${waysText(event.ways)}packets of up to ${event.podMtu} bytes`, took);
   if (event.what === "node") return line(event.name, `${event.addresses.join(", ")}, its pods ${event.podSubnets.join(", ")}`, took);
   return line(event.name, `${event.addresses.join(", ")} on ${event.node}, ${event.link} ═ ${event.hostEnd}`, `ADD ${took}`);
 }
+
+/** `2 nodes direct, 1 vxlan, `; nothing of a node that is alone. */
+const waysText = (ways: readonly string[]): string => [...Map.groupBy(ways, (way) => way)].map(([way, some]) => `${counted(some.length, "node")} ${way}, `).join("");
 
 const line = (name: string, what: string, took: string): string => `  ${name.padEnd(8)} ${what.padEnd(58)} ${took.padStart(12)}\n`;
 
@@ -22,7 +27,9 @@ const line = (name: string, what: string, took: string): string => `  ${name.pad
 export async function statusOf({ name, size, world, nodes }: Lab) {
   const machines = await Promise.all(nodes.map(async (node) => {
     const pods = await listPods(node);
-    return { name: node.name, pid: node.machine.pid, addresses: node.addresses, podSubnets: node.podSubnets, pods };
+    const told = findStatus(node.machine);
+    const agent = told && { isReady: told.isReady, waitingFor: told.waitingFor, peers: told.peers, problems: [...told.source.problems, ...told.problems] };
+    return { name: node.name, pid: node.machine.pid, addresses: node.addresses, podSubnets: node.podSubnets, agent: agent ?? null, pods };
   }));
   return { up: true, name, world: { pid: world.pid, addresses: size.families.map(worldAddress) }, nodes: machines };
 }
@@ -30,9 +37,18 @@ export async function statusOf({ name, size, world, nodes }: Lab) {
 export function statusText({ name, world, nodes }: Awaited<ReturnType<typeof statusOf>>): string {
   const rows = nodes.flatMap((node) => [
     `  ${node.name.padEnd(8)} ${node.addresses.join(", ")}, pods ${node.podSubnets.join(", ")} (process ${node.pid})`,
+    `    ${agentText(node.agent)}`,
+    ...(node.agent?.problems ?? []).map((problem) => `      ${problem}`),
     ...node.pods.map((pod) => `    ${pod.name.padEnd(8)} ${pod.addresses.join(", ")}, ${pod.link} ═ ${pod.hostEnd}`),
   ]);
   return [`lab "${name}" is up`, `  ${"world".padEnd(8)} ${world.addresses.join(", ")} (process ${world.pid})`, ...rows, ""].join("\n");
+}
+
+type LabNodeStatus = Awaited<ReturnType<typeof statusOf>>["nodes"][number];
+
+function agentText(agent: LabNodeStatus["agent"]): string {
+  if (!agent) return "no agent is running; what it made is there";
+  return agent.isReady ? `agent ready${agent.peers.length > 0 ? `: ${agent.peers.map(({ name, way }) => `${name} ${way}`).join(", ")}` : ""}` : `agent waits for ${agent.waitingFor}`;
 }
 
 /** So many rows a person reads; of a larger lab only those that fail are printed, and a count for each kind. */

@@ -6,9 +6,8 @@
  *     NODE    PODS           WAY     BECAUSE
  *     node-2  10.244.2.0/24  direct  on link eth0
  */
-import type { AgentStatus } from "@vethwork/agent/agent.ts";
-import { DEFAULT_RUN_FOLDER, socketIn } from "@vethwork/agent/main.ts";
-import { isErrno } from "@vethwork/linux";
+import { askAgent, type ToldStatus } from "@vethwork/agent/ask.ts";
+import { DEFAULT_RUN_FOLDER, socketIn } from "@vethwork/agent/place.ts";
 import { tableOf } from "../table.ts";
 import { UsageError, readArguments, type Command } from "../usage.ts";
 
@@ -26,14 +25,6 @@ Exit code: 0 ready for pods and nothing wrong, 1 not so, or no agent is running.
 
 const OPTIONS = { json: { type: "boolean", default: false }, watch: { type: "boolean", default: false }, "run-dir": { type: "string", default: DEFAULT_RUN_FOLDER } } as const;
 
-/** The status as it comes over the socket: addresses are text. */
-export type ToldStatus = Omit<AgentStatus, "podSubnets" | "peers"> & { podSubnets: string[]; peers: { name: string; podSubnets: string[]; way: string; because: string }[] };
-
-/** No agent answers; the message says why. */
-class NoAgent extends Error {
-  override readonly name = "NoAgent";
-}
-
 export const status: Command = {
   name: "status",
   about: "how this node's agent is, and how other nodes' pods are reached",
@@ -42,31 +33,19 @@ export const status: Command = {
     const { values, positionals } = readArguments(args, OPTIONS);
     if (positionals.length > 0) throw new UsageError(`"${positionals[0]}" is not understood (options are wanted)`);
     const path = socketIn(values["run-dir"]);
-    const show = async (): Promise<number> => {
-      const told = await ask(path);
+    const show = (): number => {
+      const told = askAgent(path);
       const clear = values.watch && process.stdout.isTTY ? "\x1b[H\x1b[2J" : "";
       process.stdout.write(values.json ? `${JSON.stringify(told, undefined, values.watch ? 0 : 2)}\n` : `${clear}${textOf(told)}`);
       return told.isReady && told.problems.length === 0 && told.source.problems.length === 0 ? 0 : 1;
     };
     while (values.watch) {
-      await show();
+      show();
       await Bun.sleep(1000);
     }
     return show();
   },
 };
-
-/** What the agent behind the socket says. NoAgent where none does. */
-export async function ask(path: string): Promise<ToldStatus> {
-  try {
-    const response = await fetch("http://agent/status", { unix: path });
-    const told: ToldStatus = JSON.parse(await response.text());
-    return told;
-  } catch (error) {
-    const why = isErrno(error, "EACCES", "EPERM") || process.getuid?.() !== 0 ? "this needs root" : "no agent is running here (vethwork agent --help)";
-    throw new NoAgent(`Cannot ask at "${path}": ${why}`, { cause: error });
-  }
-}
 
 const NOTHING = "–";
 

@@ -10,7 +10,7 @@
  * A cluster of a thousand nodes is a thousand elements, and a node that comes or goes is one: sets are changed by what is
  * missing and what is too much, in one transaction with the rest. While the kernel's count of changes stands, nothing is read.
  */
-import { lastOf, networkOf, sameRule, words, type Chain, type Change, type Cidr, type Family, type Ip, type Netns, type Nft, type NftSet, type Rule } from "@vethwork/linux";
+import { lastOf, networkOf, sameRule, textOf as textOfRule, words, type Chain, type Change, type Cidr, type Family, type Ip, type Netns, type Nft, type NftSet, type Rule } from "@vethwork/linux";
 import { SRCNAT, TABLE, deleteTableIfUnused, multicast, nodesSet, settleSet } from "./table.ts";
 
 export interface WayOut {
@@ -43,6 +43,13 @@ export function wayOutRules({ masquerade, ownSubnets, tunnelPorts }: WayOut): Ru
   });
   const untracked = tunnelPorts.flatMap((port) => untrackedChains.map((chain): Rule => ({ chain, words: [words.udp.dport.eq(port), words.notrack], comment: "carries other packets" })));
   return [...out, ...untracked];
+}
+
+/** What of the rules is missing, in words; nothing where all is well. */
+export function wayOutFaults(host: Netns, wanted: WayOut): string[] {
+  const rules = wayOutRules(wanted);
+  const missing = rules.filter((rule) => !host.nft.rules(rule.chain).some((there) => sameRule(there, rule)));
+  return missing.map((rule) => `nft rule "${textOfRule(rule)}" is missing`);
 }
 
 export interface WayOutKeeper {

@@ -13,15 +13,15 @@
  *
  * The wire and the addresses are the lab's (packages/lab). `world` is a namespace on the control node's machine that knows
  * no pod. No packet leaves these namespaces. There is no Service proxy and no DNS, and no network yet: nodes are NotReady
- * until somebody configures the plugin (network.ts, for now).
+ * until the agents of network.ts bring one.
  *
  * Every node's life is a pipe that this process holds, so the whole cluster ends when it is disposed of, and when the
  * process dies of anything at all.
  */
 import { join } from "node:path";
 import { Netns, parseIp, type Family } from "@vethwork/linux";
-import { planNodes, podNetwork, WORLD, type NodePlan } from "@vethwork/lab/plan.ts";
-import { layLan, plugIn } from "@vethwork/lab/wires.ts";
+import { planNodes, podNetwork, WORLD } from "@vethwork/lab/plan.ts";
+import { layLan, plugIn, type Seat } from "@vethwork/lab/wires.ts";
 import { RigFailure } from "../../conformance/node/failure.ts";
 import { startNode, type ExecOptions, type Node } from "../../conformance/node/node.ts";
 import { until } from "../../conformance/node/until.ts";
@@ -35,6 +35,9 @@ export interface Cluster extends AsyncDisposable {
   workers: Worker[];
   /** Kubeconfig of one who may do everything, for a program in the control node's network. */
   admin: string;
+  /** Where the API server listens, and the certificate of the authority that it is known by. */
+  server: string;
+  authority: string;
   /** Runs kubectl with all rights and gives what it printed; throws RigFailure when it fails. */
   kubectl(argv: readonly string[], options?: ExecOptions): Promise<string>;
   /** `kubectl get … --output=json`, read. */
@@ -70,11 +73,8 @@ export async function startCluster({ nodes = 2 } = {}): Promise<Cluster> {
 
   const life = machines.move();
   const get = async (...argv: string[]): Promise<unknown> => JSON.parse(await kubectl(["get", ...argv, "--output=json"]));
-  return { control: control.node, workers, admin, kubectl, get, [Symbol.asyncDispose]: () => life.disposeAsync() };
+  return { control: control.node, workers, admin, server, authority: authority.certificate, kubectl, get, [Symbol.asyncDispose]: () => life.disposeAsync() };
 }
-
-/** A machine's place on the wire. */
-type Seat = Pick<NodePlan, "name" | "addresses">;
 
 /** Plugs machines into the wire, whose switch is in a namespace of `host`'s. */
 async function lay(host: Node, machines: readonly { plan: Seat; node: Node }[]): Promise<void> {

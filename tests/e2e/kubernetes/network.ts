@@ -1,40 +1,59 @@
 /**
- * The cluster's network, put in by hand: what a node agent does by itself. Each node is told by the API server which share
- * of the pod network is its own (`spec.podCIDRs`); that goes into the plugin's configuration, which makes the node ready,
- * and all nodes' shares go into the list of peers, which makes the routes between them.
+ * The cluster's network: our agent on each node, as a process with the rights of its service account and no more. It reads from
+ * the API server which share of the pod network is the node's (`spec.podCIDRs`), writes the runtime's configuration, which makes
+ * the node ready, and makes the way to the other nodes' pods.
+ *
+ *     API server ◀── list, watch nodes; patch nodes/status ── vethwork agent ──▶ cni-conf/10-vethwork.conflist, routes
  */
-import { renameSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseCidr, parseIp } from "@vethwork/linux";
-import { peersFile, pluginConfig, type NodePlan } from "@vethwork/lab/plan.ts";
-import { list, text } from "../../conformance/containerd/read.ts";
-import type { Cluster } from "./cluster.ts";
-import { release, vethwork } from "./programs.ts";
+import { askAgent, type ToldStatus } from "@vethwork/agent/ask.ts";
+import { DEFAULT_RUN_FOLDER, socketIn } from "@vethwork/agent/place.ts";
+import { podNetwork } from "@vethwork/lab/plan.ts";
+import { startDaemon, type Daemon } from "../../conformance/node/daemon.ts";
+import type { Node } from "../../conformance/node/node.ts";
+import { families, type Cluster } from "./cluster.ts";
+import { vethwork } from "./programs.ts";
 import type { Worker } from "./worker.ts";
 
-/** Configures all nodes; returns when the API server calls them ready. */
-export async function installNetwork(cluster: Cluster): Promise<void> {
-  const nodes = await Promise.all(cluster.workers.map(async (worker) => ({ ...worker, plan: await planOf(cluster, worker) })));
-  const peers = JSON.stringify(peersFile(nodes.map(({ plan }) => plan)));
-  for (const { node, plan } of nodes) {
-    await node.run([vethwork, "node", "--peers", "-"], { stdin: peers });
-    configure(join(node.dir, "cni-conf"), plan);
-  }
+/** The manifest of what agents may do, as it is in production. */
+export const rights = join(import.meta.dir, "../../../deploy/base/rights.yaml");
+const account = ["--namespace", "kube-system", "vethwork-agent"];
+
+/** Starts an agent on each node; returns when the API server calls all of them ready. */
+export async function installNetwork(cluster: Cluster): Promise<Daemon[]> {
+  await cluster.kubectl(["apply", "--filename", rights]);
+  const agents = await Promise.all(cluster.workers.map((worker) => startAgent(cluster, worker)));
   await cluster.kubectl(["wait", "--for=condition=Ready", "--timeout=60s", "node", "--all"], { timeoutMs: 70_000 });
+  return agents;
 }
 
-/** What the API server knows of a node, in the lab's words. The share comes a moment after the node. */
-async function planOf(cluster: Cluster, { name, addresses }: Worker): Promise<NodePlan> {
-  const shared = ["wait", "--for=jsonpath={.spec.podCIDRs}", "--timeout=60s", `node/${name}`];
-  await cluster.kubectl(shared, { timeoutMs: 70_000 });
-  const shares = list(await cluster.get("node", name), "spec", "podCIDRs");
-  return { name, addresses: addresses.map(parseIp), podSubnets: shares.map((share) => parseCidr(text(share))), pods: [] };
+/** Starts a node's agent; returns when it answers, which is before anything else. */
+export async function startAgent(cluster: Cluster, { name, node }: Worker, more: readonly string[] = []): Promise<Daemon> {
+  const subnets = families.flatMap((family) => ["--cluster-subnet", String(podNetwork(family))]);
+  const argv = [
+    vethwork, "agent", "--kubeconfig", await kubeconfigFor(cluster, node), "--node", name, ...subnets, "--log-level", "debug",
+    "--cni-conf-dir", join(node.dir, "cni-conf"), "--cni-bin-dir", join(node.dir, "cni-bin"), "--state-dir", join(node.dir, "state"), ...more,
+  ];
+  return startDaemon(node, { name: "agent", argv, answers: () => Promise.resolve(findStatus(node) !== undefined) });
 }
 
-/** Beside, then renamed: containerd looks at the folder at any time, and must not meet half a file. */
-function configure(folder: string, plan: NodePlan): void {
-  const { cniVersion: _newest, name, ...plugin } = { cniVersion: "", name: "", ...pluginConfig(plan) };
-  const path = join(folder, "10-vethwork.conflist");
-  writeFileSync(`${path}.new`, JSON.stringify({ cniVersion: release.cniVersion, name, plugins: [plugin] }));
-  renameSync(`${path}.new`, path);
+/** A token of the agents' account; the server and its authority are those of the administrator's file. */
+async function kubeconfigFor({ kubectl, server, authority }: Cluster, node: Node): Promise<string> {
+  const token = (await kubectl(["create", "token", ...account, "--duration=24h"])).trim();
+  const path = join(node.dir, "agent.kubeconfig");
+  writeFileSync(path, JSON.stringify({
+    clusters: [{ name: "c", cluster: { server, "certificate-authority": authority } }],
+    users: [{ name: "agent", user: { token } }], contexts: [{ name: "c", context: { cluster: "c", user: "agent" } }], "current-context": "c",
+  }), { mode: 0o600 });
+  return path;
+}
+
+/** How a node's agent says it is; undefined where none answers. */
+export function findStatus(node: Node): ToldStatus | undefined {
+  try {
+    return askAgent(`/proc/${node.pid}/root${socketIn(DEFAULT_RUN_FOLDER)}`);
+  } catch {
+    return undefined;
+  }
 }
