@@ -18,7 +18,7 @@ root=$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd)
 exec >&2
 
 lab=(iproute2 util-linux iputils-ping nftables)
-test=("${lab[@]}" shellcheck openssl iptables conntrack ethtool firewalld dbus-daemon jq strace linux-libc-dev containerd runc
+test=("${lab[@]}" shellcheck curl openssl iptables conntrack ethtool firewalld dbus-daemon jq strace linux-libc-dev containerd runc
   containernetworking-plugins podman crun conmon busybox-static dnsmasq-base kea-dhcp4-server)
 e2e=("${lab[@]}" iptables openssl procps)
 bench=("${lab[@]}" iptables containernetworking-plugins)

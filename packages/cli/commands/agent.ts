@@ -114,7 +114,7 @@ function settingsOf(values: Values): Settings {
   const { source, kubeconfig, "api-server": server, node: self, network, listen } = values;
   if (source === "" || (source !== "kubernetes" && !source.includes("/"))) throw new UsageError(`--source "${source}" (kubernetes, or the path of a folder, is wanted)`);
   if (server !== undefined && !URL.canParse(server)) throw new UsageError(`--api-server "${server}" (an address such as https://192.0.2.10:6443 is wanted)`);
-  understood("--network", () => checkNetworkName(network));
+  if (checkNetworkName(network)) throw new UsageError(`--network "${network}" (letters, digits, dots, dashes and underlines are wanted)`);
   if (listen !== "") understood("--listen", () => endpointIn(listen));
   const masqueradeFile = values["masquerade-file"];
   return {
