@@ -119,10 +119,13 @@ function openKept({ masqueradeFile, datapath: { nonMasqueradeSubnets } }: Settin
   };
 }
 
+/** One that has just been killed holds the lock until the kernel is done with it. */
+const DYING_MS = 2_000;
+
 /** RangeError names the process of the agent that there is. */
 function lock(runFolder: string): Disposable {
   try {
-    return lockFile({ path: lockIn(runFolder), timeoutMs: 0 });
+    return lockFile({ path: lockIn(runFolder), timeoutMs: DYING_MS });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new RangeError(`Cannot be this node's agent: there is one already, ${/process .*?(?= holds)/.exec(error.message)?.[0] ?? "which cannot be seen from here"}`, { cause: error });
