@@ -111,7 +111,7 @@ export function getSocketOption(fd: number, level: number, option: number): numb
 /** Gets an option whose value is a C struct of `size` bytes. */
 export function getSocketOptionBytes(fd: number, level: number, option: number, size: number): Uint8Array {
   const value = new Uint8Array(size);
-  call(`get socket option ${level}/${option}`, () => more().getsockopt(s32(fd), s32(level), s32(option), value, new Uint32Array([size])));
+  checked(`get socket option ${level}/${option}`, more().getsockopt(s32(fd), s32(level), s32(option), value, new Uint32Array([size])));
   return value;
 }
 
