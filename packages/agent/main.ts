@@ -31,6 +31,8 @@ export interface Settings {
   cni: Omit<CniSettings, "readyFile" | "clusterSubnets"> | undefined;
   /** Lock, socket and mark; in memory. */
   runFolder: string;
+  /** Where /proc/sys is that may be written; undefined: where it always is. */
+  sysctlFolder: string | undefined;
   /** `host:port` for health and metrics; "" for none. */
   listen: string;
   fullMs: number;
@@ -41,7 +43,7 @@ export interface Settings {
 export async function runAgent(settings: Settings, ended: Promise<string>): Promise<void> {
   const { log, runFolder, listen, datapath: { self } } = settings;
   using _lock = lock(runFolder);
-  using host = Netns.host();
+  using host = Netns.host(settings.sysctlFolder);
   using kept = openKept(settings, () => agent.poke("the file of masquerade is different"));
   await using agent = createAgent(optionsOf(settings, { host, kept }));
   using _monitor = openMonitor(host, { onChange: agent.heard });
@@ -60,7 +62,7 @@ export async function runOnce(settings: Settings): Promise<{ changes: string[]; 
   // A daemon waits for a folder that is not there; who runs this once wants to know.
   if ("folder" in settings.source && !existsSync(settings.source.folder)) throw new RangeError(`there is no folder "${settings.source.folder}"`);
   using _lock = lock(settings.runFolder);
-  using host = Netns.host();
+  using host = Netns.host(settings.sysctlFolder);
   using kept = openKept(settings, () => {});
   const options = optionsOf(settings, { host, kept });
   await using agent = createAgent(options);
@@ -84,7 +86,7 @@ export function clearAgent(settings: Settings): string[] {
   const gone: string[] = [];
   {
     using _lock = lock(settings.runFolder);
-    using host = Netns.host();
+    using host = Netns.host(settings.sysctlFolder);
     gone.push(...(cniOf(settings)?.clear() ?? []), ...openDatapath(host, settings.datapath).clear());
   }
   return gone;

@@ -58,16 +58,16 @@ export interface Netns extends Disposable {
 
 const OWN = "/proc/thread-self/ns/net";
 
-/** The namespace this process runs in. */
-function host(): Netns {
-  return netnsFrom(OWN, openFile(OWN, O.RDONLY), (work) => work());
+/** The namespace this process runs in. `sysctls` is where its /proc/sys is, if that is not to be written: in a container. */
+function host(sysctls?: string): Netns {
+  return netnsFrom(OWN, openFile(OWN, O.RDONLY), { inside: (work) => work(), sysctls });
 }
 
 /** Opens the namespace at `path`; KernelError ENOENT where there is nothing, EINVAL where it is something else. */
 function open(path: string): Netns {
   kernelCall(`open ${path}`);
   const fd = openNamespaceFile(path);
-  return netnsFrom(path, fd, entering(fd));
+  return netnsFrom(path, fd, { inside: entering(fd) });
 }
 
 /** As open; undefined where there is nothing at `path`, or no longer a namespace: a pod that is gone. */
@@ -82,7 +82,7 @@ function create(): Netns {
     unshare(CLONE.NEWNET);
     const fd = openFile(OWN, O.RDONLY);
     setns(own, CLONE.NEWNET);
-    return netnsFrom(OWN, fd, entering(fd));
+    return netnsFrom(OWN, fd, { inside: entering(fd) });
   } finally {
     closeFile(own);
   }
@@ -90,7 +90,12 @@ function create(): Netns {
 
 export const Netns = { host, open, find, create };
 
-function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): Netns {
+interface Door {
+  inside: <T>(work: () => T) => T;
+  sysctls?: string | undefined;
+}
+
+function netnsFrom(path: string, fd: number, { inside, sysctls }: Door): Netns {
   const sockets: NetlinkSocket[] = []; // by protocol
   const netlink = (protocol: number): NetlinkSocket => (sockets[protocol] ??= inside(() => openNetlink(protocol)));
   const rtnl = () => netlink(NETLINK.ROUTE);
@@ -104,7 +109,7 @@ function netnsFrom(path: string, fd: number, inside: <T>(work: () => T) => T): N
     get routes() { return made.routes ??= createRoutes(rtnl); },
     get rules() { return made.rules ??= createRules(rtnl); },
     get neighbours() { return made.neighbours ??= createNeighbours(rtnl); },
-    get sysctl() { return made.sysctl ??= createSysctl(inside); },
+    get sysctl() { return made.sysctl ??= createSysctl(inside, sysctls); },
     get vlans() { return made.vlans ??= createVlans(rtnl); },
     get qdiscs() { return made.qdiscs ??= createQdiscs(rtnl); },
     get filters() { return made.filters ??= createFilters(rtnl); },

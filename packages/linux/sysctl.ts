@@ -26,8 +26,20 @@ const ROOT = "/proc/sys";
 const ABSENT = ["ENOENT", "ENOTDIR"] as const;
 const UNREADABLE = [...ABSENT, "EACCES"] as const; // EACCES: net/ipv4/route/flush and its like, that do something when written
 
-/** @param inside runs work in the namespace whose parameters are meant */
-export function createSysctl(inside: <T>(work: () => T) => T): Sysctl {
+/**
+ * @param inside runs work in the namespace whose parameters are meant
+ * @param root where /proc/sys is: in a container its own may only be read
+ */
+export function createSysctl(inside: <T>(work: () => T) => T, root = ROOT): Sysctl {
+  const pathOf = (name: string): string => `${root}/${wellFormed(name)}`;
+  const findHere = (name: string): string | undefined => {
+    kernelCall(`read sysctl ${name}`);
+    return unless(UNREADABLE, () => readText(pathOf(name)).trim());
+  };
+  const writeHere = (name: string, value: number | string): void => {
+    kernelCall(`write sysctl ${name}`);
+    put(pathOf(name), String(value), 0);
+  };
   const find = (name: string): string | undefined => inside(() => findHere(name));
   const set = (name: string, value: number | string): boolean =>
     inside(() => {
@@ -41,20 +53,10 @@ export function createSysctl(inside: <T>(work: () => T) => T): Sysctl {
   return { find, set, setIfThere, write, list };
 }
 
-function findHere(name: string): string | undefined {
-  kernelCall(`read sysctl ${name}`);
-  return unless(UNREADABLE, () => readText(pathOf(name)).trim());
-}
-
-function writeHere(name: string, value: number | string): void {
-  kernelCall(`write sysctl ${name}`);
-  put(pathOf(name), String(value), 0);
-}
-
-function pathOf(name: string): string {
+function wellFormed(name: string): string {
   const path = `/${name}/`;
   if (path.includes("//") || path.includes("/./") || path.includes("/../")) {
     throw new RangeError(`Cannot read sysctl "${name}" (a path such as net/ipv4/ip_forward is wanted)`);
   }
-  return `${ROOT}/${name}`;
+  return name;
 }

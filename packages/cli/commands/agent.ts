@@ -57,6 +57,7 @@ The agent itself:
   --resync SECONDS      how often to look without being told that something changed; 30
   --run-dir DIR         lock, socket and mark, in memory; ${DEFAULT_RUN_FOLDER}
   --state-dir DIR       the node's key; /var/lib/vethwork
+  --sysctl-dir DIR      in a container, where the node's /proc/sys is, which it may write to
   --log-format F        text or json; text
   --log-level L         ${levels.join(", ")}; info
   --json                of --once and --clear: prints changes as JSON
@@ -86,6 +87,7 @@ const OPTIONS = {
   resync: { type: "string", default: "30" },
   "run-dir": { type: "string", default: DEFAULT_RUN_FOLDER },
   "state-dir": { type: "string", default: "/var/lib/vethwork" },
+  "sysctl-dir": { type: "string" },
   "log-format": { type: "string", default: "text" },
   "log-level": { type: "string", default: "info" },
   json: { type: "boolean", default: false },
@@ -133,6 +135,7 @@ function settingsOf(values: Values): Settings {
     masqueradeFile,
     cni: values["no-cni"] ? undefined : { network, confFolder: values["cni-conf-dir"], binFolder: values["cni-bin-dir"], program: builtProgram(), types },
     runFolder: values["run-dir"],
+    sysctlFolder: values["sysctl-dir"],
     listen,
     fullMs: Math.max(1, wholeNumber("--resync", values.resync, 86_400)) * 1000,
     log: logTo((line) => void process.stderr.write(line), { format: oneOf("--log-format", values["log-format"], ["text", "json"]), least: oneOf("--log-level", values["log-level"], levels) }),
