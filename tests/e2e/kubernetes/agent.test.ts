@@ -1,0 +1,156 @@
+/**
+ * The agent as its manifests bring it, on a real Kubernetes: a DaemonSet with one capability makes the nodes ready and their pods
+ * reach each other, may do nothing but that, and goes on while the API server is away.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { at, list, text } from "../../conformance/containerd/read.ts";
+import { remains } from "../../conformance/node/leftovers.ts";
+import { skipped } from "../../conformance/node/needs.ts";
+import { until } from "../../conformance/node/until.ts";
+import { startCluster, type Cluster } from "./cluster.ts";
+import { agentImage, importImage, writeAgentImage } from "./image.ts";
+import { findStatus } from "./network.ts";
+import { lacks, program } from "./programs.ts";
+import { deploy, reachFrom, type Pod } from "./workload.ts";
+
+const deployFolder = join(import.meta.dir, "../../../deploy");
+let cluster: Cluster;
+let pods: Pod[];
+
+beforeAll(async () => {
+  if (lacks !== "") return;
+  cluster = await startCluster({ nodes: 2 });
+  const archive = await writeAgentImage(cluster.control.dir);
+  for (const { node } of cluster.workers) {
+    await node.run(["bash", "-c", places, "bash", node.dir]);
+    await importImage(node, archive);
+  }
+  await cluster.kubectl(["patch", "node", "node-1", "--subresource=status", "--type=strategic", "--patch", JSON.stringify({ status: { conditions: [{ type: "NetworkUnavailable", status: "True", reason: "NoRouteCreated" }] } })]);
+  await cluster.kubectl(["apply", "--kustomize", overlay(cluster)]);
+  await cluster.kubectl(["wait", "--for=condition=Ready", "--timeout=90s", "node", "--all"], { timeoutMs: 100_000 });
+  pods = await deploy(cluster, "web", 4);
+}, 240_000);
+
+afterAll(async () => {
+  if (lacks !== "") return;
+  const machines = [cluster.control, ...cluster.workers.map(({ node }) => node)];
+  await cluster[Symbol.asyncDispose]();
+  expect(machines.flatMap(remains)).toEqual([]);
+}, 60_000);
+
+const play = (title: string, act: () => Promise<void>) => test.skipIf(lacks !== "")(skipped(title, lacks), act, 120_000);
+
+/** The paths that the manifests name, in a node whose containerd has its own places. Nothing of it is the machine's. */
+const places = `set -eu
+mount -t tmpfs tmpfs /opt
+mkdir -p /opt/cni/bin /run/node/etc /run/node/etc-work
+mount --bind "$1/cni-bin" /opt/cni/bin
+mount -t overlay -o lowerdir=/etc,upperdir=/run/node/etc,workdir=/run/node/etc-work overlay /etc
+mkdir -p /etc/cni/net.d
+mount --bind "$1/cni-conf" /etc/cni/net.d`;
+
+/** An overlay as docs/install.md shows one: the image, and an API server that is reached without Services. */
+function overlay({ control, server }: Cluster): string {
+  const folder = join(control.dir, "overlay");
+  mkdirSync(folder);
+  const path = (name: string): string => relative(folder, join(deployFolder, name));
+  const more = ["--api-server", server, "--cluster-subnet=10.244.0.0/16", "--cluster-subnet=fd00:10:244::/48", "--log-level=debug"];
+  writeFileSync(join(folder, "kustomization.yaml"), JSON.stringify({
+    resources: [path("base")],
+    components: [path("own-node")],
+    images: [{ name: "vethwork", newName: agentImage.split(":")[0], newTag: "1" }],
+    patches: [{ target: { kind: "DaemonSet" }, patch: JSON.stringify(more.map((value) => ({ op: "add", path: "/spec/template/spec/containers/0/args/-", value }))) }],
+  }));
+  return folder;
+}
+
+const agents = async () => list(await cluster.get("pods", "--namespace=kube-system", "--selector=app.kubernetes.io/name=vethwork-agent"), "items");
+
+play("the DaemonSet's pods are ready on every node, with one capability, and say how they are", async () => {
+  await cluster.kubectl(["rollout", "status", "--namespace=kube-system", "daemonset/vethwork-agent", "--timeout=60s"], { timeoutMs: 70_000 });
+  const all = await agents();
+  expect(all.map((pod) => text(pod, "spec", "nodeName")).sort()).toEqual(["node-1", "node-2"]);
+  const name = text(all[0], "metadata", "name");
+  const node = text(all[0], "spec", "nodeName");
+  expect(await cluster.kubectl(["exec", "--namespace=kube-system", name, "--", "vethwork", "status"])).toContain(`${node} is ready for pods: 10.244.`);
+  const [worker] = cluster.workers.filter((one) => one.name === node);
+  const pid = (await worker?.node.run(["pgrep", "--full", "vethwork agent"]))?.trim().split("\n")[0] ?? "";
+  const about = await worker?.node.run(["cat", `/proc/${pid}/status`]) ?? "";
+  const bits = (name: string): string => new RegExp(`^${name}:\\s+(\\S+)$`, "m").exec(about)?.[1] ?? "";
+  expect({ effective: bits("CapEff"), bounding: bits("CapBnd"), noNewPrivileges: bits("NoNewPrivs"), seccomp: bits("Seccomp") }).toEqual({ effective: "0000000000001000", bounding: "0000000000001000", noNewPrivileges: "1", seccomp: "2" });
+  console.log(`${/^VmRSS:.*$/m.exec(about)?.[0]}, ${/^RssAnon:.*$/m.exec(about)?.[0]}`);
+});
+
+play("pods reach pods on both nodes, and are seen with their own address", async () => {
+  const targets = pods.flatMap(({ ips }) => ips);
+  for (const pod of pods) {
+    for (const { to, echo, seen } of await reachFrom(cluster, pod, targets)) {
+      expect({ from: pod.name, to, echo, seen }).toEqual({ from: pod.name, to, echo: true, seen: pod.ips.find((ip) => ip.includes(":") === to.includes(":")) ?? "" });
+    }
+  }
+});
+
+play("the condition that a node has no network is taken back where somebody had set it, and made nowhere else", async () => {
+  const condition = async (node: string) => {
+    const one = list(await cluster.get("node", node), "status", "conditions").find((found) => at(found, "type") === "NetworkUnavailable");
+    return one === undefined ? undefined : `${text(one, "status")} ${text(one, "reason")}`;
+  };
+  expect(await until(async () => (await condition("node-1")) === "False VethworkIsUp")).toBe(true);
+  expect(await condition("node-2")).toBeUndefined();
+});
+
+play("an agent may list nodes and tell of its own, and nothing else", async () => {
+  const token = await tokenOf("node-1");
+  const may = async (...what: string[]) => {
+    const { out } = await cluster.control.exec([program("kubectl"), `--server=${cluster.server}`, `--certificate-authority=${cluster.authority}`, `--token=${token}`, "--kubeconfig=/dev/null", "auth", "can-i", ...what]);
+    return [what.join(" "), out.trim()];
+  };
+  for (const what of [["list", "nodes"], ["watch", "nodes"], ["patch", "nodes", "--subresource=status"]]) expect(await may(...what)).toEqual([what.join(" "), "yes"]);
+  for (const what of [["get", "nodes"], ["patch", "nodes"], ["delete", "nodes"], ["get", "secrets", "--all-namespaces"], ["list", "pods", "--all-namespaces"], ["create", "pods", "--namespace=kube-system"]]) {
+    expect(await may(...what)).toEqual([what.join(" "), "no"]);
+  }
+  const [key, value] = ["vethwork/wireguard-key", Buffer.alloc(32, 7).toString("base64")];
+  expect(await tell(token, "node-1", { annotations: { [key]: value } })).toContain(`"${key}": "${value}"`);
+  expect(await tell(token, "node-2", { annotations: { [key]: value } })).toContain('an agent on node \\"node-1\\" tells of node \\"node-2\\"');
+  expect(await tell(token, "node-1", { annotations: { other: "x" } })).toContain("an agent sets annotations that begin with vethwork/");
+  expect(await tell(token, "node-1", { labels: { other: "x" } })).toContain("an agent sets no labels");
+  expect(await until(async () => !JSON.stringify(await cluster.get("node", "node-1")).includes("wireguard-key"))).toBe(true); // the agent has no key to publish
+});
+
+/** The token of the agent's pod on a node, as the kubelet gets it. */
+async function tokenOf(node: string): Promise<string> {
+  const pod = (await agents()).find((one) => text(one, "spec", "nodeName") === node);
+  const bound = ["--bound-object-kind=Pod", `--bound-object-name=${text(pod, "metadata", "name")}`, `--bound-object-uid=${text(pod, "metadata", "uid")}`];
+  return (await cluster.kubectl(["create", "token", "--namespace=kube-system", "vethwork-agent", ...bound])).trim();
+}
+
+/** Patches a node's metadata by its status, as the agent does (kubectl asks for the node first, which is more than it may). */
+function tell(token: string, node: string, metadata: object): Promise<string> {
+  const head = ["--header", `authorization: Bearer ${token}`, "--header", "content-type: application/merge-patch+json"];
+  return cluster.control.run(["curl", "--silent", "--cacert", cluster.authority, "--request", "PATCH", ...head, "--data", JSON.stringify({ metadata }), `${cluster.server}/api/v1/nodes/${node}/status?pretty=true`]);
+}
+
+play("while the API server is away the network is kept, and when it is back the agents follow it again", async () => {
+  const [one] = cluster.workers;
+  if (!one) return expect.unreachable();
+  const pid = (await cluster.control.run(["pgrep", "--exact", "kube-apiserver"])).trim();
+  const route = () => one.node.run(["ip", "route", "show", "proto", "119"]);
+  const before = await route();
+  expect(before).toContain("10.244.");
+  await cluster.control.run(["kill", "-STOP", pid]);
+  try {
+    await one.node.run(["ip", "route", "flush", "proto", "119"]);
+    expect(await until(async () => (await route()) === before)).toBe(true);
+    expect(findStatus(one.node)).toMatchObject({ isReady: true });
+  } finally {
+    await cluster.control.run(["kill", "-CONT", pid]);
+  }
+  const { addresses: [address = ""] } = one;
+  await cluster.kubectl(["apply", "--filename=-"], { stdin: JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "node-9" }, spec: { podCIDRs: ["10.244.99.0/24"], podCIDR: "10.244.99.0/24" } }) });
+  await cluster.kubectl(["patch", "node", "node-9", "--subresource=status", "--type=merge", "--patch", JSON.stringify({ status: { addresses: [{ type: "InternalIP", address: address.replace(/\d+$/, "99") }] } })]);
+  expect(await until(async () => (await route()).includes("10.244.99.0/24"))).toBe(true);
+  await cluster.kubectl(["delete", "node", "node-9"]);
+  expect(await until(async () => !(await route()).includes("10.244.99.0/24"))).toBe(true);
+});
