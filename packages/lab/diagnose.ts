@@ -12,7 +12,7 @@ import { isForwarding } from "@vethwork/plugins/shared/forwarding.ts";
 import { findFaults } from "@vethwork/plugins/shared/table.ts";
 import { wayOutFaults } from "@vethwork/plugins/shared/way-out.ts";
 import { cableFaults } from "@vethwork/plugins/vethwork/cable.ts";
-import type { Ip, Link } from "@vethwork/linux";
+import { fdbIn, type Ip, type Link } from "@vethwork/linux";
 import type { NodeParty, Party } from "./scene.ts";
 
 export interface Way {
@@ -70,7 +70,7 @@ const WRAPPED: ReadonlySet<string> = new Set(["vxlan", "wireguard"]);
 
 /** A tunnel's device has to know the other node, and the node has to know the way there. */
 function wrappedWay({ name, netns, node }: Pick<Party, "name" | "netns" | "node">, other: NodeParty, link: Link): string[] {
-  const ends = link.kind === "vxlan" ? netns.fdb.list(link).map(({ host }) => host) : other.addresses;
+  const ends = link.kind === "vxlan" ? fdbIn(netns).list(link).map(({ host }) => host) : other.addresses;
   const end = other.addresses.find((ip) => ends.some((one) => String(one) === String(ip)));
   if (!end) return [`${name}: "${link.name}" does not know where ${other.name} is (the node's agent tells it: vethwork status)`];
   return wayOut({ name, netns, node }, other, end);
