@@ -30,9 +30,9 @@ async function whileTalking(lab: Lab, act: (nodes: readonly [LabNode, LabNode]) 
   const argv = entering(one.machine, ["ping", "-q", "-n", "-i", "0.01", "-c", String(PINGS), String(ip)], podNetns(one.pods[0] ?? ""));
   const ping = Bun.spawn(argv, { env: environment(), stdout: "pipe" });
   using stream = openStream(openNetwork(one.machine, one.pods[0]), openNetwork(two.machine, two.pods[0]), ip);
-  let isFailed = false;
+  const stop = new AbortController();
   const streaming = (async () => {
-    while (ping.exitCode === null && !isFailed) {
+    while (ping.exitCode === null && !stop.signal.aborted) {
       stream.pass();
       await Promise.race([ping.exited, outputOf(one.machine, ["true"])]); // a piece now and then, all the time
     }
@@ -41,7 +41,7 @@ async function whileTalking(lab: Lab, act: (nodes: readonly [LabNode, LabNode]) 
   try {
     for (; ping.exitCode === null; rounds++) await act([one, two]);
   } catch (error) {
-    isFailed = true;
+    stop.abort();
     throw error;
   } finally {
     await streaming;
