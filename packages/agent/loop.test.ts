@@ -8,6 +8,8 @@ interface Play {
   /** When passes were made, with their reasons. */
   passes: [number, string][];
   fail(isFailing: boolean): void;
+  /** So long each pass takes from now on. */
+  take(ms: number): void;
   /** Lets time pass up to then. */
   until(ms: number): void;
   at(ms: number, act: () => void): void;
@@ -36,14 +38,16 @@ function play(act: (play: Play) => void): void {
   };
   const passes: [number, string][] = [];
   let isFailing = false;
+  let takes = 0;
   using loop = createLoop({
     pass: (why) => {
       passes.push([Math.round(now), [...why].join()]);
+      now += takes;
       if (isFailing) throw new RangeError("not today");
     },
     clock, log: () => {}, chance: () => 0.5, fullMs: 30_000,
   });
-  act({ loop, passes, until, fail: (is) => (isFailing = is), at: (ms, run) => (until(ms), run()) });
+  act({ loop, passes, until, fail: (is) => (isFailing = is), take: (ms) => (takes = ms), at: (ms, run) => (until(ms), run()) });
 }
 
 test("many pokes are one pass, a moment after the last; without one it looks every half minute", () => {
@@ -78,6 +82,17 @@ test("a pass that fails is tried again, ever later, whatever pokes come meanwhil
     until(4_000_000);
     const gaps = passes.slice(-5).map(([when], at, all) => when - (all[at - 1]?.[0] ?? when)).slice(1);
     expect(gaps).toEqual([15_000, 15_000, 15_000, 15_000]);
+  });
+});
+
+test("passes that take long are not made all the time", () => {
+  play(({ loop, passes, take, at }) => {
+    take(100);
+    for (let ms = 0; ms <= 4000; ms += 40) at(ms, () => loop.poke("noise"));
+    expect(passes.map(([when]) => when)).toEqual([500, 1500, 2500, 3500]);
+    take(1000);
+    for (let ms = 4000; ms <= 9000; ms += 40) at(ms, () => loop.poke("noise"));
+    expect(passes.slice(4).map(([when]) => when)).toEqual([4500, 7500]);
   });
 });
 

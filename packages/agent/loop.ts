@@ -35,6 +35,8 @@ export interface Loop extends Disposable {
 /** For so long more pokes are waited for; each puts it off, but none beyond the second. */
 const QUIET_MS = 50;
 const MOST_MS = 500;
+/** A node where pods come and go all the time has news all the time: passes take no more than a tenth of it, or come every two seconds. */
+const REST = { times: 9, mostMs: 2_000 };
 const RETRY = { firstMs: 500, mostMs: 15_000 };
 
 export function createLoop({ pass, clock, log, chance, fullMs }: LoopOptions): Loop {
@@ -42,6 +44,7 @@ export function createLoop({ pass, clock, log, chance, fullMs }: LoopOptions): L
   let firstPoke: number | undefined;
   let failures = 0;
   let lastAt: number | undefined;
+  let restedAt = 0;
   let timer: Disposable | undefined;
   let isOver = false;
 
@@ -54,6 +57,7 @@ export function createLoop({ pass, clock, log, chance, fullMs }: LoopOptions): L
     const reasons = why.size > 0 ? why : new Set([failures > 0 ? "the last pass failed" : "time has passed"]);
     why = new Set();
     firstPoke = undefined;
+    const begun = clock.now();
     try {
       pass(reasons);
       failures = 0;
@@ -62,6 +66,7 @@ export function createLoop({ pass, clock, log, chance, fullMs }: LoopOptions): L
       log("error", "pass failed", { why: messageOf(error), failures });
     }
     lastAt = clock.now();
+    restedAt = lastAt + Math.min(REST.mostMs, (lastAt - begun) * REST.times);
     runIn(failures === 0 ? fullMs * (0.9 + chance() / 5) : pauseAfter(failures, RETRY, chance()));
   };
 
@@ -71,7 +76,7 @@ export function createLoop({ pass, clock, log, chance, fullMs }: LoopOptions): L
       const now = clock.now();
       firstPoke ??= now;
       // While passes fail the next one comes soon enough; pokes must not make it come all the time.
-      if (failures === 0) runIn(Math.max(0, Math.min(QUIET_MS, firstPoke + MOST_MS - now)));
+      if (failures === 0) runIn(Math.max(0, restedAt - now, Math.min(QUIET_MS, firstPoke + MOST_MS - now)));
     },
     failures: () => failures,
     lastAt: () => lastAt,

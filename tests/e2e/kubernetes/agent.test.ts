@@ -2,17 +2,17 @@
  * The agent as its manifests bring it, on a real Kubernetes: a DaemonSet with one capability makes the nodes ready and their pods
  * reach each other, may do nothing but that, and goes on while the API server is away.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { isObject } from "@vethwork/cni";
 import { at, list, text } from "../../conformance/containerd/read.ts";
-import { remains } from "../../conformance/node/leftovers.ts";
-import { skipped } from "../../conformance/node/needs.ts";
 import { until } from "../../conformance/node/until.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { agentImage, importImage, writeAgentImage } from "./image.ts";
 import { findStatus } from "./network.ts";
-import { lacks, program } from "./programs.ts";
+import { lacks, program, vethwork } from "./programs.ts";
+import { endCluster, play } from "./testing.ts";
 import { deploy, reachFrom, type Pod } from "./workload.ts";
 
 const deployFolder = join(import.meta.dir, "../../../deploy");
@@ -33,14 +33,7 @@ beforeAll(async () => {
   pods = await deploy(cluster, "web", 4);
 }, 240_000);
 
-afterAll(async () => {
-  if (lacks !== "") return;
-  const machines = [cluster.control, ...cluster.workers.map(({ node }) => node)];
-  await cluster[Symbol.asyncDispose]();
-  expect(machines.flatMap(remains)).toEqual([]);
-}, 60_000);
-
-const play = (title: string, act: () => Promise<void>) => test.skipIf(lacks !== "")(skipped(title, lacks), act, 120_000);
+afterAll(() => endCluster(cluster), 60_000);
 
 /** The paths that the manifests name, in a node whose containerd has its own places. Nothing of it is the machine's. */
 const places = `set -eu
@@ -153,4 +146,18 @@ play("while the API server is away the network is kept, and when it is back the 
   expect(await until(async () => (await route()).includes("10.244.99.0/24"))).toBe(true);
   await cluster.kubectl(["delete", "node", "node-9"]);
   expect(await until(async () => !(await route()).includes("10.244.99.0/24"))).toBe(true);
+});
+
+play("a certificate is as good as a token: what an administrator's file says is enough to see the cluster", async () => {
+  const { control, admin } = cluster;
+  const { code, err } = await control.exec([vethwork, "agent", "--once", "--kubeconfig", admin, "--node", "nobody", "--no-cni", "--run-dir", join(control.dir, "run")]);
+  expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('the Node "nobody", which is not among the 2 of the API server') });
+});
+
+play("with encryption each agent publishes its key on its own Node", async () => {
+  const patch = [{ op: "add", path: "/spec/template/spec/containers/0/args/-", value: "--encrypt=wireguard" }];
+  await cluster.kubectl(["patch", "--namespace=kube-system", "daemonset/vethwork-agent", "--type=json", "--patch", JSON.stringify(patch)]);
+  const keys = async () => list(await cluster.get("nodes"), "items").map((node) => at(node, "metadata", "annotations")).map((annotations) => (isObject(annotations) ? annotations["vethwork/wireguard-key"] : undefined));
+  expect(await until(async () => (await keys()).every((key) => typeof key === "string"), 90_000)).toBe(true);
+  expect(new Set(await keys()).size).toBe(2);
 });

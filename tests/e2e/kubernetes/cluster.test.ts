@@ -2,16 +2,16 @@
  * Kubernetes itself, on two nodes, with nothing of it left out but the Service proxy: our plugin makes the nodes ready, gives
  * pods a network as Kubernetes wants it, and leaves nothing when they go.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { at, list, text } from "../../conformance/containerd/read.ts";
 import { from, serve } from "../../conformance/containerd/web.ts";
-import { networkState, remains, type NetworkState } from "../../conformance/node/leftovers.ts";
-import { skipped } from "../../conformance/node/needs.ts";
+import { networkState, type NetworkState } from "../../conformance/node/leftovers.ts";
 import { until } from "../../conformance/node/until.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { installNetwork } from "./network.ts";
 import { lacks } from "./programs.ts";
+import { endCluster, play } from "./testing.ts";
 import { ask, deploy, port, reachFrom, rows, type Pod } from "./workload.ts";
 
 let cluster: Cluster;
@@ -35,14 +35,8 @@ beforeAll(async () => {
   pods = await deploy(cluster, "web", 6);
 }, 240_000);
 
-afterAll(async () => {
-  if (lacks !== "") return;
-  const machines = [cluster.control, ...cluster.workers.map(({ node }) => node)];
-  await cluster[Symbol.asyncDispose]();
-  expect(machines.flatMap(remains)).toEqual([]);
-}, 60_000);
+afterAll(() => endCluster(cluster), 60_000);
 
-const play = (title: string, act: () => Promise<void>, limitMs = 120_000) => test.skipIf(lacks !== "")(skipped(title, lacks), act, limitMs);
 const states = () => Promise.all(cluster.workers.map(({ node }) => networkState(node)));
 
 play("the plugin's configuration makes a node ready, and nothing else did", async () => {
