@@ -14,6 +14,7 @@ import type { Cidr, Netns } from "@vethwork/linux";
 import type { Changed } from "@vethwork/linux/monitor.ts";
 import type { Clock } from "@vethwork/plugins/shared/clock.ts";
 import type { Log } from "@vethwork/plugins/shared/log.ts";
+import { createCardTests } from "./card-tests.ts";
 import type { CniSetUp } from "./cni.ts";
 import type { ClusterNode } from "./cluster.ts";
 import type { Datapath, DatapathOptions, OpenDatapath, Pass } from "./datapath/datapath.ts";
@@ -56,15 +57,20 @@ export interface AgentStatus {
   podSubnets: readonly Cidr[];
   podMtu: number;
   peers: Pass["peers"];
+  /** Of each device that packets are wrapped in, whether the card's checksums are right; and whether that is being tested now. */
+  offload: Pass["offload"];
+  isTesting: boolean;
   problems: readonly string[];
-  lastPass: { at: string; ms: number; why: readonly string[]; changes: readonly string[] } | undefined;
+  lastPass: { at: string; ms: number; why: readonly string[] } | undefined;
+  /** What was written last, in lines. */
+  lastChange: { at: string; why: readonly string[]; lines: readonly string[] } | undefined;
   passes: { done: number; failedInARow: number };
 }
 
 export interface Agent extends AsyncDisposable {
   start(): void;
-  /** One pass now; gives what it changed. */
-  passOnce(): string[];
+  /** One pass now, and whatever it is to be followed by; gives what was changed. */
+  passOnce(): Promise<string[]>;
   /** News from the kernel. */
   heard(what: readonly Changed[]): void;
   /** Something else may be different. */
@@ -90,12 +96,14 @@ export function createAgent(options: AgentOptions): Agent {
   const datapathOf = keepDatapath(options);
   let last: Pass | undefined;
   let lastPass: AgentStatus["lastPass"];
+  let lastChange: AgentStatus["lastChange"];
   let waitingFor = "";
   let podSubnets: readonly Cidr[] = [];
   let problems: readonly string[] = [];
   let isReady = false;
   let done = 0;
   const telling = createTelling(options, (why) => loop.poke(why));
+  const cards = createCardTests({ clock, log, chance, onResult: () => loop.poke("network cards were tested") });
 
   const wait = (what: string): void => {
     if (waitingFor !== what) log(what === "" ? "info" : "warning", what === "" ? "nothing is waited for any more" : "waiting", what === "" ? {} : { for: what });
@@ -125,6 +133,7 @@ export function createAgent(options: AgentOptions): Agent {
     wait(way);
     complain([...pass.problems, ...(problem === undefined ? [] : [problem])]);
     telling.tell(own, pass, isReady);
+    cards.consider(datapath, pass.offload);
     return [...pass.changes, ...setUp];
   };
 
@@ -134,7 +143,8 @@ export function createAgent(options: AgentOptions): Agent {
       const changes = compare();
       const ms = performance.now() - begun;
       done += 1;
-      lastPass = { at: new Date().toISOString(), ms, why: [...why], changes: changes.length > 0 ? changes : lastPass?.changes ?? [] };
+      lastPass = { at: new Date().toISOString(), ms, why: [...why] };
+      if (changes.length > 0) lastChange = { at: lastPass.at, why: lastPass.why, lines: changes };
       registry.add("passes", 1, "done");
       registry.add("changes", changes.length);
       for (const change of changes.slice(0, LOGGED)) log("info", "changed", { what: change });
@@ -163,6 +173,8 @@ export function createAgent(options: AgentOptions): Agent {
     registry.set("mtu", last?.podMtu ?? 0);
     registry.reset("peers");
     for (const [way, some] of Map.groupBy(last?.peers ?? [], (peer) => peer.way)) registry.set("peers", some.length, way);
+    registry.reset("tunnels");
+    for (const [state, some] of Map.groupBy(last?.offload ?? [], (one) => one.state)) registry.set("tunnels", some.length, state);
     registry.set("memory", memory);
     registry.set("cpu", cpu);
     registry.set("started", startedAt.getTime() / 1000);
@@ -173,7 +185,12 @@ export function createAgent(options: AgentOptions): Agent {
       loop.poke("the agent was started");
       source.start(() => loop.poke("the source has something new"));
     },
-    passOnce: () => pass(new Set(["asked for"])),
+    passOnce: async () => {
+      const changes = pass(new Set(["asked for"]));
+      if (!cards.isTesting()) return changes;
+      await cards.ended();
+      return [...changes, ...pass(new Set(["network cards were tested"]))];
+    },
     heard: (what) => {
       for (const kind of what) registry.add("events", 1, kind);
       loop.poke(what.join(", "));
@@ -181,7 +198,7 @@ export function createAgent(options: AgentOptions): Agent {
     poke: loop.poke,
     status: () => ({
       version, node: self, pid: process.pid, startedAt: startedAt.toISOString(), isReady, waitingFor, source: source.status(), nodes: followed.all()?.length ?? 0,
-      podSubnets, podMtu: last?.podMtu ?? 0, peers: last?.peers ?? [], problems, lastPass, passes: { done, failedInARow: loop.failures() },
+      podSubnets, podMtu: last?.podMtu ?? 0, peers: last?.peers ?? [], offload: last?.offload ?? [], isTesting: cards.isTesting(), problems, lastPass, lastChange, passes: { done, failedInARow: loop.failures() },
     }),
     isAlive: () => clock.now() - (loop.lastAt() ?? clock.now()) < fullMs * 3,
     metrics: () => {

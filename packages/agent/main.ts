@@ -67,7 +67,7 @@ export async function runOnce(settings: Settings): Promise<{ changes: string[]; 
   const options = optionsOf(settings, { host, kept });
   await using agent = createAgent(options);
   await synced(options.source, options.clock);
-  const changes = agent.passOnce();
+  const changes = await agent.passOnce();
   const { waitingFor, problems, source } = agent.status();
   return { changes, problems: [...source.problems, ...problems, ...(waitingFor === "" ? [] : [`there is no way for pods yet: what is missing is ${waitingFor}`])] };
 }

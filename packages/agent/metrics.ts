@@ -27,6 +27,7 @@ const table = {
   nodes: { name: "vethwork_nodes", type: "gauge", help: "Nodes that are known, this one among them." },
   peers: { name: "vethwork_peers", type: "gauge", help: "Other nodes, by the way that their pods are reached.", label: "way" },
   problems: { name: "vethwork_datapath_problems", type: "gauge", help: "What is wrong with the data path and stays so; traffic that needs it does not flow." },
+  tunnels: { name: "vethwork_tunnels", type: "gauge", help: "Devices that packets are wrapped in, by whether the network card's checksums inside are right: works, off (the kernel does it), untested.", label: "checksums" },
   mtu: { name: "vethwork_pod_mtu_bytes", type: "gauge", help: "Largest packet of a pod." },
   passes: { name: "vethwork_passes_total", type: "counter", help: "Comparisons of what is with what should be.", label: "result" },
   changes: { name: "vethwork_changes_total", type: "counter", help: "What passes found to write into the kernel." },

@@ -50,7 +50,7 @@ export const status: Command = {
 const NOTHING = "–";
 
 export function textOf(told: ToldStatus): string {
-  const { node, isReady, waitingFor, podSubnets, podMtu, source, nodes, peers, problems, lastPass, passes, version, pid, startedAt } = told;
+  const { node, isReady, waitingFor, podSubnets, podMtu, source, nodes, peers, problems, lastPass, lastChange, passes, version, pid, startedAt } = told;
   const head = isReady ? `${node} is ready for pods: ${podSubnets.join(", ")}, packets of up to ${podMtu} bytes` : `${node} is not ready for pods: waiting for ${waitingFor || "the first pass"}`;
   const rows = peers.map((peer) => [peer.name, peer.podSubnets.join(", ") || NOTHING, peer.way, peer.because]);
   const wrong = [...source.problems, ...problems, ...(passes.failedInARow > 0 ? [`the last ${passes.failedInARow} passes failed (the log says why)`] : [])];
@@ -60,7 +60,7 @@ export function textOf(told: ToldStatus): string {
     lastPass ? `last pass ${lastPass.at}, ${lastPass.ms.toFixed(1)} ms, because: ${lastPass.why.join(", ")}` : "no pass yet",
     ...(rows.length > 0 ? ["", tableOf(["NODE", "PODS", "WAY", "BECAUSE"], rows).trimEnd()] : []),
     ...(wrong.length > 0 ? ["", "What is wrong", ...wrong.map((one) => `  ${one}`)] : []),
-    ...(lastPass && lastPass.changes.length > 0 ? ["", "Last changes", ...shortList(lastPass.changes).map((one) => `  ${one}`)] : []),
+    ...(lastChange ? ["", `Changed last, ${lastChange.at}, because: ${lastChange.why.join(", ")}`, ...shortList(lastChange.lines).map((one) => `  ${one}`)] : []),
     "",
   ].join("\n");
 }
