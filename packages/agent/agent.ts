@@ -35,6 +35,8 @@ export interface AgentOptions {
   /** undefined: somebody else sees to it. */
   cni: CniSetUp | undefined;
   fullMs: number;
+  /** A rehearsal: nobody is told anything, and no packet is sent. */
+  dryRun?: boolean;
   clock: Clock;
   log: Log;
   chance: () => number;
@@ -132,8 +134,10 @@ export function createAgent(options: AgentOptions): Agent {
     isReady = way === "";
     wait(way);
     complain([...pass.problems, ...(problem === undefined ? [] : [problem])]);
-    telling.tell(own, pass, isReady);
-    cards.consider(datapath, pass.offload);
+    if (!options.dryRun) {
+      telling.tell(own, pass, isReady);
+      cards.consider(datapath, pass.offload);
+    }
     return [...pass.changes, ...setUp];
   };
 

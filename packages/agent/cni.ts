@@ -25,6 +25,8 @@ export interface CniSettings {
   types: readonly string[];
   readyFile: string;
   clusterSubnets: readonly Cidr[];
+  /** Only tells what it would change. */
+  dryRun: boolean;
 }
 
 export interface Share {
@@ -48,33 +50,39 @@ const CHAINED: Readonly<Record<string, string>> = { portmap: "portMappings", ban
 const VERSIONS = ["1.0.0", "1.1.0"];
 
 export function createCniSetUp(settings: CniSettings): CniSetUp {
-  const { network, confFolder, binFolder, program, types, readyFile } = settings;
+  const { network, confFolder, binFolder, program, types, readyFile, dryRun } = settings;
   const path = join(confFolder, `10-${network}.conflist`);
   return {
     ensure: (share) => {
       const text = `${JSON.stringify(conflistOf(settings, share), undefined, 2)}\n`;
       const chained = types.filter((type) => Object.hasOwn(CHAINED, type));
-      const placed = [placeBinary(binFolder, program, false), ...chained.flatMap((type) => placeLink(binFolder, type, { asked: [], dryRun: false }))];
+      const placed = [placeBinary(binFolder, program, dryRun), ...chained.flatMap((type) => placeLink(binFolder, type, { asked: [], dryRun }))];
       const changes = placed.filter(({ verb }) => verb !== "keep").map(({ verb, what }) => `${verb} ${what}`);
       if (!isFile(readyFile)) {
-        ensureFolder(folderOf(readyFile));
-        writeText(readyFile, `${new Date().toISOString()}\n`);
+        if (!dryRun) mark(readyFile);
         changes.push(`write ${readyFile}`);
       }
       if (findText(path) === text) return changes;
-      mkdirSync(confFolder, { recursive: true });
-      swapIn(path, (beside) => writeFileSync(beside, text, { mode: 0o644 }));
+      if (!dryRun) {
+        mkdirSync(confFolder, { recursive: true });
+        swapIn(path, (beside) => writeFileSync(beside, text, { mode: 0o644 }));
+      }
       return [...changes, `write ${path}`];
     },
     clear: () => [path, readyFile].filter(deleteFile).map((gone) => `delete ${gone}`),
   };
 }
 
+function mark(readyFile: string): void {
+  ensureFolder(folderOf(readyFile));
+  writeText(readyFile, `${new Date().toISOString()}\n`);
+}
+
 /**
  * Masquerade is the data path's, for all networks of the node at once, and not the plugin's. Without the cluster's subnets the
  * network is this node's own: one end of every packet that the node passes on is one of its pods.
  */
-export function conflistOf({ network, types, readyFile, clusterSubnets }: CniSettings, { podSubnets, mtu }: Share): object {
+export function conflistOf({ network, types, readyFile, clusterSubnets }: Omit<CniSettings, "dryRun">, { podSubnets, mtu }: Share): object {
   const inside = clusterSubnets.length > 0 ? clusterSubnets : podSubnets;
   const own = { type: BINARY, network: inside.map(String), subnet: podSubnets.map(String), ...(mtu > 0 && { mtu }), ipMasq: false, readyFile };
   const chained = Object.entries(CHAINED).filter(([type]) => types.includes(type)).map(([type, capability]) => ({ type, capabilities: { [capability]: true } }));

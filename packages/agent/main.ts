@@ -5,9 +5,12 @@
  *
  * One agent for each node: the lock is the kernel's, and goes with the process however that ends.
  */
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Netns, addressesAsText, lockFile, type Cidr } from "@vethwork/linux";
 import { openMonitor } from "@vethwork/linux/monitor.ts";
+import { rehearsing } from "@vethwork/linux/rehearsal.ts";
 import { bootClock, type Clock } from "@vethwork/plugins/shared/clock.ts";
 import type { Log } from "@vethwork/plugins/shared/log.ts";
 import { createAgent, type Agent, type AgentOptions } from "./agent.ts";
@@ -28,7 +31,7 @@ export interface Settings {
   datapath: DatapathOptions;
   /** Path of a file of ip-masq-agent's kind. */
   masqueradeFile: string | undefined;
-  cni: Omit<CniSettings, "readyFile" | "clusterSubnets"> | undefined;
+  cni: Omit<CniSettings, "readyFile" | "clusterSubnets" | "dryRun"> | undefined;
   /** Lock, socket and mark; in memory. */
   runFolder: string;
   /** Where /proc/sys is that may be written; undefined: where it always is. */
@@ -43,7 +46,7 @@ export interface Settings {
 export async function runAgent(settings: Settings, ended: Promise<string>): Promise<void> {
   const { log, runFolder, listen, datapath: { self } } = settings;
   using _lock = lock(runFolder);
-  using host = Netns.host(settings.sysctlFolder);
+  using host = Netns.host({ sysctls: settings.sysctlFolder });
   using kept = openKept(settings, () => agent.poke("the file of masquerade is different"));
   await using agent = createAgent(optionsOf(settings, { host, kept }));
   using _monitor = openMonitor(host, { onChange: agent.heard });
@@ -57,19 +60,33 @@ export async function runAgent(settings: Settings, ended: Promise<string>): Prom
 /** A source that has said nothing by then says nothing. */
 const PATIENCE_MS = 30_000;
 
-/** One pass; gives what it changed, what is wrong, and what was waited for in vain. */
-export async function runOnce(settings: Settings): Promise<{ changes: string[]; problems: string[] }> {
+export interface Outcome {
+  changes: string[];
+  /** What is wrong, and what was waited for in vain. */
+  problems: string[];
+}
+
+/** One pass. In a rehearsal nothing is changed, and an agent that is there does not mind. */
+export async function runOnce(settings: Settings, { dryRun }: { dryRun: boolean }): Promise<Outcome> {
   // A daemon waits for a folder that is not there; who runs this once wants to know.
   if ("folder" in settings.source && !existsSync(settings.source.folder)) throw new RangeError(`there is no folder "${settings.source.folder}"`);
-  using _lock = lock(settings.runFolder);
-  using host = Netns.host(settings.sysctlFolder);
+  using _lock = dryRun ? undefined : lock(settings.runFolder);
+  using host = Netns.host({ sysctls: settings.sysctlFolder, ...(dryRun && { through: rehearsing }) });
   using kept = openKept(settings, () => {});
-  const options = optionsOf(settings, { host, kept });
+  using keys = dryRun ? otherStateFolder(settings.datapath) : undefined;
+  const options = optionsOf({ ...settings, datapath: { ...settings.datapath, ...(keys && { stateFolder: keys.path }) } }, { host, kept, dryRun });
   await using agent = createAgent(options);
   await synced(options.source, options.clock);
   const changes = await agent.passOnce();
   const { waitingFor, problems, source } = agent.status();
   return { changes, problems: [...source.problems, ...problems, ...(waitingFor === "" ? [] : [`there is no way for pods yet: what is missing is ${waitingFor}`])] };
+}
+
+/** A key that would be made is made elsewhere; one that is there is read. */
+function otherStateFolder({ encrypt, stateFolder }: DatapathOptions): (Disposable & { path: string }) | undefined {
+  if (encrypt === "none" || (existsSync(stateFolder) && readdirSync(stateFolder).length > 0)) return undefined;
+  const path = mkdtempSync(join(tmpdir(), "vethwork-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 
 async function synced(source: Source, clock: Clock): Promise<void> {
@@ -86,15 +103,21 @@ export function clearAgent(settings: Settings): string[] {
   const gone: string[] = [];
   {
     using _lock = lock(settings.runFolder);
-    using host = Netns.host(settings.sysctlFolder);
+    using host = Netns.host({ sysctls: settings.sysctlFolder });
     gone.push(...(cniOf(settings)?.clear() ?? []), ...openDatapath(host, settings.datapath).clear());
   }
   return gone;
 }
 
-function optionsOf(settings: Settings, { host, kept }: { host: Netns; kept: Kept }): AgentOptions {
+interface Means {
+  host: Netns;
+  kept: Kept;
+  dryRun?: boolean;
+}
+
+function optionsOf(settings: Settings, { host, kept, dryRun = false }: Means): AgentOptions {
   const { version, log, fullMs, datapath } = settings;
-  return { version, host, source: sourceOf(settings), openDatapath, datapath, kept: kept.now, cni: cniOf(settings), fullMs, clock: bootClock, log, chance: Math.random };
+  return { version, host, source: sourceOf(settings), openDatapath, datapath, kept: kept.now, cni: cniOf(settings, dryRun), fullMs, dryRun, clock: bootClock, log, chance: Math.random };
 }
 
 function sourceOf({ source, log }: Settings): Source {
@@ -102,8 +125,8 @@ function sourceOf({ source, log }: Settings): Source {
   return createKubernetesSource({ ...source, clock: bootClock, log, chance: Math.random });
 }
 
-const cniOf = ({ cni, runFolder, datapath }: Settings): CniSetUp | undefined =>
-  cni && createCniSetUp({ ...cni, readyFile: readyFileIn(runFolder), clusterSubnets: datapath.clusterSubnets });
+const cniOf = ({ cni, runFolder, datapath }: Settings, dryRun = false): CniSetUp | undefined =>
+  cni && createCniSetUp({ ...cni, readyFile: readyFileIn(runFolder), clusterSubnets: datapath.clusterSubnets, dryRun });
 
 interface Kept extends Disposable {
   now: AgentOptions["kept"];

@@ -58,9 +58,16 @@ export interface Netns extends Disposable {
 
 const OWN = "/proc/thread-self/ns/net";
 
-/** The namespace this process runs in. `sysctls` is where its /proc/sys is, if that is not to be written: in a container. */
-function host(sysctls?: string): Netns {
-  return netnsFrom(OWN, openFile(OWN, O.RDONLY), { inside: (work) => work(), sysctls });
+export interface HostOptions {
+  /** Where /proc/sys is that may be written, in a container. */
+  sysctls?: string | undefined;
+  /** Puts another socket in the place of each: ./rehearsal.ts. Kernel parameters are then not written either. */
+  through?: ((socket: NetlinkSocket) => NetlinkSocket) | undefined;
+}
+
+/** The namespace this process runs in. */
+function host(options: HostOptions = {}): Netns {
+  return netnsFrom(OWN, openFile(OWN, O.RDONLY), { ...options, inside: (work) => work() });
 }
 
 /** Opens the namespace at `path`; KernelError ENOENT where there is nothing, EINVAL where it is something else. */
@@ -90,14 +97,14 @@ function create(): Netns {
 
 export const Netns = { host, open, find, create };
 
-interface Door {
+interface Door extends HostOptions {
   inside: <T>(work: () => T) => T;
-  sysctls?: string | undefined;
 }
 
-function netnsFrom(path: string, fd: number, { inside, sysctls }: Door): Netns {
+function netnsFrom(path: string, fd: number, { inside, sysctls, through }: Door): Netns {
   const sockets: NetlinkSocket[] = []; // by protocol
-  const netlink = (protocol: number): NetlinkSocket => (sockets[protocol] ??= inside(() => openNetlink(protocol)));
+  const open = through ?? ((socket) => socket);
+  const netlink = (protocol: number): NetlinkSocket => (sockets[protocol] ??= open(inside(() => openNetlink(protocol))));
   const rtnl = () => netlink(NETLINK.ROUTE);
   const netfilter = () => netlink(NETLINK.NETFILTER);
   const made: { -readonly [K in keyof Netns]?: Netns[K] } = {}; // each when it is first asked for
@@ -109,7 +116,7 @@ function netnsFrom(path: string, fd: number, { inside, sysctls }: Door): Netns {
     get routes() { return made.routes ??= createRoutes(rtnl); },
     get rules() { return made.rules ??= createRules(rtnl); },
     get neighbours() { return made.neighbours ??= createNeighbours(rtnl); },
-    get sysctl() { return made.sysctl ??= createSysctl(inside, sysctls); },
+    get sysctl() { return made.sysctl ??= createSysctl(inside, { root: sysctls, isRehearsal: through !== undefined }); },
     get vlans() { return made.vlans ??= createVlans(rtnl); },
     get qdiscs() { return made.qdiscs ??= createQdiscs(rtnl); },
     get filters() { return made.filters ??= createFilters(rtnl); },

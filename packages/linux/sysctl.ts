@@ -26,11 +26,15 @@ const ROOT = "/proc/sys";
 const ABSENT = ["ENOENT", "ENOTDIR"] as const;
 const UNREADABLE = [...ABSENT, "EACCES"] as const; // EACCES: net/ipv4/route/flush and its like, that do something when written
 
-/**
- * @param inside runs work in the namespace whose parameters are meant
- * @param root where /proc/sys is: in a container its own may only be read
- */
-export function createSysctl(inside: <T>(work: () => T) => T, root = ROOT): Sysctl {
+export interface SysctlOptions {
+  /** Where /proc/sys is: in a container its own may only be read. */
+  root?: string | undefined;
+  /** Nothing is written, and it is told as if it were. */
+  isRehearsal?: boolean;
+}
+
+/** @param inside runs work in the namespace whose parameters are meant */
+export function createSysctl(inside: <T>(work: () => T) => T, { root = ROOT, isRehearsal = false }: SysctlOptions = {}): Sysctl {
   const pathOf = (name: string): string => `${root}/${wellFormed(name)}`;
   const findHere = (name: string): string | undefined => {
     kernelCall(`read sysctl ${name}`);
@@ -38,7 +42,7 @@ export function createSysctl(inside: <T>(work: () => T) => T, root = ROOT): Sysc
   };
   const writeHere = (name: string, value: number | string): void => {
     kernelCall(`write sysctl ${name}`);
-    put(pathOf(name), String(value), 0);
+    if (!isRehearsal) put(pathOf(name), String(value), 0);
   };
   const find = (name: string): string | undefined => inside(() => findHere(name));
   const set = (name: string, value: number | string): boolean =>

@@ -10,7 +10,7 @@
  * device; its answer's checksum is its kernel's own work, so it is our card alone that is tested. Where nobody answers it is
  * tried once more without the card's help: an answer then is the proof, and the help stays off.
  */
-import { featuresIn, isErrno, openSocket, type Ip, type Link, type Netns } from "@vethwork/linux";
+import { featuresIn, isErrno, openSocket, unless, type Ip, type Link, type Netns } from "@vethwork/linux";
 import type { Log } from "./log.ts";
 import type { Tunnel } from "./plan.ts";
 
@@ -61,7 +61,8 @@ export function createOffloads(host: Netns): Offloads {
 function kept(host: Netns, name: string, { before, log }: { before: Offload | undefined; log: Log }): Offload | undefined {
   const link = host.links.find(name);
   if (!link) return undefined;
-  const isOn = featuresIn(host).list(link).includes(FEATURE);
+  const isOn = unless(["ENODEV"], () => featuresIn(host).list(link))?.includes(FEATURE);
+  if (isOn === undefined) return undefined; // gone meanwhile, or only promised (linux/rehearsal.ts)
   if (before !== "off" || !isOn) return isOn ? (before ?? "untested") : "off";
   featuresIn(host).set(link, FEATURE, false);
   log.change(`switch ${FEATURE} of ${name} off`);

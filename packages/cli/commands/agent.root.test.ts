@@ -67,11 +67,15 @@ function agentTest(title: string, act: (play: Play) => Promise<void>): void {
 const isReady = ({ isReady: is }: ToldStatus): boolean => is;
 const lacksSubnet = ({ waitingFor }: ToldStatus): boolean => waitingFor.includes("spec.podCIDRs");
 
-agentTest("once: everything is made, a second time nothing, and --clear takes all of it away", async ({ stage, tell, once, ip, argv }) => {
+agentTest("once: everything is made as the rehearsal has said, a second time nothing, and --clear takes all of it away", async ({ stage, tell, once, ip, argv }) => {
   await stage.node.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]);
   const before = await stage.state();
   tell(self, near, far);
+  const rehearsed = await once("--dry-run");
+  expect({ code: rehearsed.code, err: rehearsed.err }).toEqual({ code: 0, err: "" });
+  expect(await stage.state()).toEqual(before);
   const first = await once();
+  expect(rehearsed.out.replaceAll(/^would /gm, "")).toBe(first.out);
   expect({ code: first.code, err: first.err.replaceAll(/^.* (?:info|debug) .*\n/gm, "") }).toEqual({ code: 0, err: "" });
   expect(first.out).toContain("add route 10.244.2.0/24 via 192.0.2.2 dev eth0\n");
   expect(await ip("route", "show", "10.244.2.0/24")).toContain("via 192.0.2.2 dev eth0 proto 119");
@@ -258,7 +262,7 @@ agentTest("a thousand nodes are read and reached, and one that changes is all th
 agentTest("what is not understood is named, with exit code 2", async ({ stage: { node } }) => {
   for (const [args, says] of [
     [["--source", "etcd"], '--source "etcd"'], [["now"], '"now"'], [["--tunnel", "maybe"], '--tunnel "maybe"'], [["--cluster-subnet", "10.244"], "--cluster-subnet: "],
-    [["--listen", "here"], '--listen: "here"'], [["--once", "--clear"], "one of --once and --clear"], [["--mtu", "x"], "--mtu"], [["--network", "../x"], "--network"],
+    [["--listen", "here"], '--listen: "here"'], [["--once", "--clear"], "one of --once and --clear"], [["--dry-run"], "--dry-run is of --once"], [["--mtu", "x"], "--mtu"], [["--network", "../x"], "--network"],
   ] as const) {
     expect(await node.exec([program, "agent", ...args])).toMatchObject({ code: 2, out: "", err: expect.stringContaining(says) });
   }

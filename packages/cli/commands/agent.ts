@@ -5,7 +5,7 @@
  */
 import { hostname } from "node:os";
 import { checkNetworkName } from "@vethwork/cni";
-import { clearAgent, runAgent, runOnce, type Settings } from "@vethwork/agent/main.ts";
+import { clearAgent, runAgent, runOnce, type Outcome, type Settings } from "@vethwork/agent/main.ts";
 import { DEFAULT_RUN_FOLDER } from "@vethwork/agent/place.ts";
 import { DEFAULT_LISTEN, endpointIn } from "@vethwork/agent/server.ts";
 import { ignore, networkOf, parseCidr, type Cidr } from "@vethwork/linux";
@@ -17,7 +17,7 @@ import { UsageError, readArguments, type Command } from "../usage.ts";
 import { builtProgram } from "./install.ts";
 
 const help = `Usage: vethwork agent [--source SOURCE] [options]
-       vethwork agent --once [--source SOURCE] [options] [--json]
+       vethwork agent --once [--dry-run] [--source SOURCE] [options] [--json]
        vethwork agent --clear [options] [--json]
 
 Makes this node part of the pod network and keeps it so: routes and tunnels to the pods of all
@@ -52,6 +52,7 @@ The container runtime:
 
 The agent itself:
   --once                one pass, and an end; prints what was changed
+  --dry-run             of --once: only says what would change
   --clear               takes away all that an agent made on this node; plugins stay, pods need them
   --listen HOST:PORT    /healthz, /readyz and /metrics; "" for nowhere; ${DEFAULT_LISTEN}
   --resync SECONDS      how often to look without being told that something changed; 30
@@ -82,6 +83,7 @@ const OPTIONS = {
   "cni-bin-dir": { type: "string", default: "/opt/cni/bin" },
   "no-cni": { type: "boolean", default: false },
   once: { type: "boolean", default: false },
+  "dry-run": { type: "boolean", default: false },
   clear: { type: "boolean", default: false },
   listen: { type: "string", default: DEFAULT_LISTEN },
   resync: { type: "string", default: "30" },
@@ -101,9 +103,11 @@ export const agent: Command = {
     const { values, positionals } = readArguments(args, OPTIONS);
     if (positionals.length > 0) throw new UsageError(`"${positionals[0]}" is not understood (options are wanted)`);
     if (values.once && values.clear) throw new UsageError("one of --once and --clear is wanted");
+    const { once, clear, json, "dry-run": dryRun } = values;
+    if (dryRun && !once) throw new UsageError("--dry-run is of --once");
     const settings = settingsOf(values);
-    if (values.clear) return tell({ changes: clearAgent(settings), problems: [] }, values.json);
-    if (values.once) return tell(await runOnce(settings), values.json);
+    if (clear) return tell({ changes: clearAgent(settings), problems: [] }, { json });
+    if (once) return tell(await runOnce(dryRun ? { ...settings, log: () => {} } : settings, { dryRun }), { json, dryRun });
     process.stderr.on("error", (error) => ignore(error, "nobody reads the log any more, and the network goes on"));
     await runAgent(settings, endOf(["SIGINT", "SIGTERM"]));
     return 0;
@@ -164,8 +168,9 @@ function wholeNumber(option: string, text: string, most: number): number {
 }
 
 /** Changes are the result, and problems make it a failure. */
-function tell({ changes, problems }: { changes: readonly string[]; problems: readonly string[] }, json: boolean): number {
-  process.stdout.write(json ? `${JSON.stringify({ changes, problems }, undefined, 2)}\n` : changes.length === 0 ? "nothing to change\n" : changes.map((change) => `${change}\n`).join(""));
+function tell({ changes, problems }: Outcome, { json, dryRun = false }: { json: boolean; dryRun?: boolean }): number {
+  const lines = changes.length === 0 ? "nothing to change\n" : changes.map((change) => `${dryRun ? "would " : ""}${change}\n`).join("");
+  process.stdout.write(json ? `${JSON.stringify({ changes, problems }, undefined, 2)}\n` : lines);
   for (const problem of problems) process.stderr.write(`vethwork agent: ${problem}\n`);
   return problems.length === 0 ? 0 : 1;
 }
