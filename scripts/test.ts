@@ -5,7 +5,8 @@
  *
  * A pattern picks files whose path contains it; one that fits no path picks tests by name, as a regular expression.
  * The last line is always `N passed, N failed, N skipped`, and the exit code is 0 only when something ran and nothing
- * failed. Tests of packages/cni run a second time, on Node, for which that package is made as well.
+ * failed. What a test has measured it says in a line that begins with "# ", which is told. Tests of packages/cni run a second
+ * time, on Node, for which that package is made as well.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -121,6 +122,7 @@ async function runAndTell(program: TestProgram): Promise<readonly Outcome[]> {
   const parts = [`${passed} passed`, failed > 0 ? `${failed} FAILED` : "", skipped > 0 ? `${skipped} skipped` : ""];
   console.log(`${parts.filter((part) => part !== "").join(", ")} (${seconds(ran.ms)})`);
   if (failed > 0) console.log(ran.output.trimEnd().replace(/^/gm, "  | "));
+  else for (const [line] of ran.output.matchAll(/^# .*$/gm)) console.log(`  ${line}`);
   return outcomes.map((outcome) => ({ ...outcome, file: outcome.file === "" ? program.name : outcome.file }));
 }
 

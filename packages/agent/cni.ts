@@ -52,11 +52,12 @@ const VERSIONS = ["1.0.0", "1.1.0"];
 export function createCniSetUp(settings: CniSettings): CniSetUp {
   const { network, confFolder, binFolder, program, types, readyFile, dryRun } = settings;
   const path = join(confFolder, `10-${network}.conflist`);
+  const known = new Map<string, string>();
   return {
     ensure: (share) => {
       const text = `${JSON.stringify(conflistOf(settings, share), undefined, 2)}\n`;
       const chained = types.filter((type) => Object.hasOwn(CHAINED, type));
-      const placed = [placeBinary(binFolder, program, dryRun), ...chained.flatMap((type) => placeLink(binFolder, type, { asked: [], dryRun }))];
+      const placed = [placeBinary(binFolder, program, { dryRun, known }), ...chained.flatMap((type) => placeLink(binFolder, type, { asked: [], dryRun }))];
       const changes = placed.filter(({ verb }) => verb !== "keep").map(({ verb, what }) => `${verb} ${what}`);
       if (!isFile(readyFile)) {
         if (!dryRun) mark(readyFile);

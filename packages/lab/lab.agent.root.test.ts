@@ -1,93 +1,40 @@
 /** The agents of a lab while packets flow: killed, started again, replaced, none of them loses one. */
 import { expect } from "bun:test";
-import { openSocket, type Ip, type Netns } from "@vethwork/linux";
 import { until } from "../../tests/conformance/node/until.ts";
 import { findStatus, killAgent, startAgent, untilReady, writeCluster } from "./agent.ts";
 import { LabFailure } from "./failure.ts";
-import { listPods, type Lab, type LabNode } from "./lab.ts";
-import { entering, environment, fileIn, openNetwork, outputOf, podNetns } from "./machine.ts";
+import { listPods, type LabNode } from "./lab.ts";
+import { fileIn, outputOf, podNetns } from "./machine.ts";
 import { labTest } from "./testing/labtest.ts";
+import { talkDuring, told } from "./testing/talk.ts";
 
 const size = { nodes: 2, pods: 2, families: [4] } as const;
 
-/** So many pings, one each hundredth of a second. */
-const PINGS = 300;
-
-interface Talk {
-  sent: number;
-  received: number;
-  bytes: number;
-  arrived: number;
-  rounds: number;
-}
-
-/** Pings, and pieces of one TCP stream, from a pod to one on another node; `act` is repeated until the pings are over. */
-async function whileTalking(lab: Lab, act: (nodes: readonly [LabNode, LabNode]) => Promise<void>): Promise<Talk> {
-  const [one, two] = lab.nodes;
-  if (!one || !two) throw new LabFailure("there are no two nodes");
-  const [to] = await listPods(two);
-  const ip = to?.addresses[0] ?? expect.unreachable();
-  const argv = entering(one.machine, ["ping", "-q", "-n", "-i", "0.01", "-c", String(PINGS), String(ip)], podNetns(one.pods[0] ?? ""));
-  const ping = Bun.spawn(argv, { env: environment(), stdout: "pipe" });
-  using stream = openStream(openNetwork(one.machine, one.pods[0]), openNetwork(two.machine, two.pods[0]), ip);
-  const stop = new AbortController();
-  const streaming = (async () => {
-    while (ping.exitCode === null && !stop.signal.aborted) {
-      stream.pass();
-      await Promise.race([ping.exited, outputOf(one.machine, ["true"])]); // a piece now and then, all the time
-    }
-  })();
-  let rounds = 0;
-  try {
-    for (; ping.exitCode === null; rounds++) await act([one, two]);
-  } catch (error) {
-    stop.abort();
-    throw error;
-  } finally {
-    await streaming;
-  }
-  const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(await ping.stdout.text()) ?? [];
-  return { sent: Number(sent), received: Number(received), ...stream.counts, rounds };
-}
-
-const PIECE = new Uint8Array(1000).fill(7);
-
-/** A connection between two namespaces, which are closed with it. */
-function openStream(from: Netns, to: Netns, ip: Ip): Disposable & { pass(): void; counts: { bytes: number; arrived: number } } {
-  const all = new DisposableStack();
-  for (const netns of [from, to]) all.use(netns);
-  const server = all.use(openSocket(to, { kind: "tcp", family: ip.family }));
-  server.bind(ip);
-  server.listen();
-  const client = all.use(openSocket(from, { kind: "tcp", family: ip.family }));
-  client.connect(server.name());
-  expect(client.wait("out", 5_000) && client.established() && server.wait("in", 5_000)).toBe(true);
-  const { socket } = server.accept();
-  all.use(socket);
-  const counts = { bytes: 0, arrived: 0 };
-  const pass = (): void => {
-    client.send(PIECE);
-    counts.bytes += PIECE.length;
-    while (counts.arrived < counts.bytes && socket.wait("in", 5_000)) counts.arrived += socket.receive(PIECE.length).bytes.length;
-  };
-  return { pass, counts, [Symbol.dispose]: () => all.dispose() };
-}
+/** How often the agents are ended. */
+const ROUNDS = 3;
 
 for (const links of ["l2", "l3"] as const) {
-  labTest(`${links}: agents that are killed, stopped and started again lose no packet and break no stream`, { ...size, links }, async (lab) => {
-    const { sent, received, bytes, arrived, rounds } = await whileTalking(lab, async (nodes) => {
-      const [one, two] = nodes.map(({ machine }) => machine);
-      if (!one || !two) return;
-      await killAgent(one);
-      await outputOf(two, ["kill", "-TERM", String(findStatus(two)?.pid)]);
-      expect(await until(() => findStatus(two) === undefined)).toBe(true);
-      for (const node of nodes) await startAgent(node.machine, node);
-      for (const machine of [one, two]) expect((await untilReady(machine)).lastChange).toBeUndefined();
+  labTest(`${links}: agents that are killed, stopped and started again lose no packet and break no stream`, { ...size, links }, async ({ nodes }) => {
+    const [one, two] = nodes;
+    if (!one || !two) throw new LabFailure("there are no two nodes");
+    const [to] = await listPods(two);
+    const ends = { from: fileIn(one.machine, podNetns(one.pods[0] ?? "")), to: fileIn(two.machine, podNetns(two.pods[0] ?? "")), ip: to?.addresses[0] ?? expect.unreachable() };
+    const talk = await talkDuring(ends, async () => {
+      for (let round = 0; round < ROUNDS; round++) await endAndStart(one, two);
     });
-    console.log(`${links}: agents ended ${rounds} times; ${sent} pings sent, ${received} answered; ${bytes} bytes sent, ${arrived} arrived`);
-    expect({ received, arrived }).toEqual({ received: PINGS, arrived: bytes });
-    expect(Math.min(rounds, bytes)).toBeGreaterThan(0);
+    console.log(`# ${links}: agents ended ${ROUNDS} times; ${told(talk)}`);
+    expect(talk).toEqual({ ...talk, received: talk.sent, arrived: talk.bytes });
+    expect(Math.min(talk.sent, talk.bytes)).toBeGreaterThan(0);
   });
+}
+
+/** Kills the one agent, stops the other, and starts both, which find nothing to do. */
+async function endAndStart(one: LabNode, two: LabNode): Promise<void> {
+  await killAgent(one.machine);
+  await outputOf(two.machine, ["kill", "-TERM", String(findStatus(two.machine)?.pid)]);
+  expect(await until(() => findStatus(two.machine) === undefined)).toBe(true);
+  for (const node of [one, two]) await startAgent(node.machine, node);
+  for (const { machine } of [one, two]) expect((await untilReady(machine)).lastChange).toBeUndefined();
 }
 
 labTest("a node that joins is reached by pods that have been there all along, and one that leaves takes its routes with it", { nodes: 3, pods: 3, families: [4], links: "l3" }, async ({ nodes }) => {

@@ -251,12 +251,12 @@ agentTest("a thousand nodes are read and reached, and one that changes is all th
   const begun = performance.now();
   await start();
   await says(isReady);
-  console.log(`1000 nodes: from start to ready ${(performance.now() - begun).toFixed(0)} ms, the pass ${status().lastPass?.ms.toFixed(0)} ms`);
+  console.log(`# 1000 nodes: from start to ready ${(performance.now() - begun).toFixed(0)} ms, the pass ${status().lastPass?.ms.toFixed(0)} ms`);
   expect((await ip("route", "show", "proto", "119")).trim().split("\n")).toHaveLength(999);
   tell({ ...self, podCIDRs: ["10.244.1.0/24"], addresses: ["192.0.2.1"] }, ...others.slice(1), { ...others[0], name: "node-2", podCIDRs: ["10.99.9.0/24"] });
   await says(({ lastChange }) => lastChange?.lines.some((change) => change.includes("10.99.9.0/24")) ?? false);
   expect(status().lastChange?.lines.length).toBeLessThan(12);
-  console.log(`one of them changed: the pass ${status().lastPass?.ms.toFixed(0)} ms, ${status().lastChange?.lines.length} changes`);
+  console.log(`# one of them changed: the pass ${status().lastPass?.ms.toFixed(0)} ms, ${status().lastChange?.lines.length} changes`);
 });
 
 agentTest("what is not understood is named, with exit code 2", async ({ stage: { node } }) => {

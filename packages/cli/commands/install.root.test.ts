@@ -1,13 +1,22 @@
 /** `vethwork install` into folders of its own: what it puts there, what it leaves alone, and that a running plugin does not mind. */
 import { expect, test } from "bun:test";
-import { existsSync, lstatSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, lstatSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { types } from "@vethwork/plugins/registry.ts";
 import { missing, skipped } from "../../../tests/conformance/node/needs.ts";
 
 const program = join(import.meta.dir, "../../../dist/vethwork");
-const lacks = missing({ files: { [program]: "npm run build" } });
+const otherBuild = join(import.meta.dir, "../../../dist/test/vethwork");
+const lacks = missing({ files: { [program]: "npm run build", [otherBuild]: "npm run build" } });
+
+/** Puts another build there, of the same time, and as long (builds of one version often are). */
+function putOther(path: string): void {
+  const { atime, mtime } = statSync(program);
+  copyFileSync(otherBuild, path);
+  truncateSync(path, statSync(program).size);
+  utimesSync(path, atime, mtime);
+}
 
 function folderTest(title: string, act: (folder: string, install: (...args: string[]) => { code: number; out: string; err: string }) => void): void {
   test.skipIf(lacks !== "")(skipped(title, lacks), () => {
@@ -33,7 +42,7 @@ folderTest("an empty folder gets the binary and a link for each type, which answ
   for (const type of types) expect(version(join(folder, "bin", type))).toContain("supportedVersions");
   expect(readlinkSync(join(folder, "bin/bridge"))).toBe("vethwork");
   expect(install().out).toBe(`keep ${folder}/bin/vethwork: it is a copy of this program\n`);
-  utimesSync(join(folder, "bin/vethwork"), 0, 0);
+  putOther(join(folder, "bin/vethwork"));
   expect(install().out).toBe(`copy ${program} to ${folder}/bin/vethwork\n`);
 });
 
@@ -54,7 +63,7 @@ folderTest("others' plugins stay unless they are named, or all are asked for", (
 
 folderTest("the binary is replaced while it runs", (folder, install) => {
   install("vethwork");
-  utimesSync(join(folder, "bin/vethwork"), 0, 0);
+  copyFileSync(otherBuild, join(folder, "bin/vethwork"));
   const running = Bun.spawn([join(folder, "bin/vethwork")], { env: { CNI_COMMAND: "ADD", CNI_CONTAINERID: "c", CNI_NETNS: "/n", CNI_IFNAME: "e", CNI_PATH: "/p" }, stdin: "pipe", stdout: "ignore" });
   expect(install("vethwork")).toMatchObject({ code: 0, err: "" });
   expect(running.exitCode).toBeNull();

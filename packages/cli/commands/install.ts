@@ -43,7 +43,7 @@ export const install: Command = {
     const folder = resolve(values["bin-dir"]);
     const program = builtProgram();
     const asked = values.all ? types : positionals;
-    const changes = [placeBinary(folder, program, values["dry-run"]), ...types.filter((type) => type !== BINARY).flatMap((type) => placeLink(folder, type, { asked, dryRun: values["dry-run"] }))];
+    const changes = [placeBinary(folder, program, { dryRun: values["dry-run"] }), ...types.filter((type) => type !== BINARY).flatMap((type) => placeLink(folder, type, { asked, dryRun: values["dry-run"] }))];
     process.stdout.write(values.json ? `${JSON.stringify(changes, undefined, 2)}\n` : changes.map(({ verb, what }) => `${values["dry-run"] ? "would " : ""}${verb} ${what}\n`).join(""));
     return Promise.resolve(0);
   },

@@ -6,7 +6,7 @@
  * A runtime may be starting the old file at this very moment: it gets the old one or the new one, whole, and never "text file
  * busy", since nothing is written over. Nor does a power failure leave half of one.
  */
-import { chmodSync, closeSync, copyFileSync, fsyncSync, lstatSync, mkdirSync, openSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync, utimesSync } from "node:fs";
+import { chmodSync, closeSync, copyFileSync, fsyncSync, lstatSync, mkdirSync, openSync, readlinkSync, readSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { isSameFile } from "@vethwork/linux";
 
@@ -18,23 +18,53 @@ export interface InstallChange {
   what: string;
 }
 
-/** Puts the binary into a folder. A copy has the time of what it is copied from, and is known by that. */
-export function placeBinary(folder: string, program: string, dryRun: boolean): InstallChange {
+/**
+ * Puts the binary into a folder, unless the same bytes are there. Size and time say nothing: images that are built to be the same
+ * every time give all files one time, and two builds are often of one size.
+ *
+ * @param known what was compared before, so that who asks every few seconds does not read it all again: path → the file that it was
+ */
+export function placeBinary(folder: string, program: string, { dryRun, known = new Map<string, string>() }: { dryRun: boolean; known?: Map<string, string> }): InstallChange {
   const target = join(folder, BINARY);
   if (isSameFile(program, target)) return { verb: "keep", what: `${target}: it is this program` };
-  const { size, atime, mtime } = statSync(program);
-  const there = statSync(target, { throwIfNoEntry: false });
-  if (there?.size === size && Math.trunc(there.mtimeMs) === mtime.getTime()) return { verb: "keep", what: `${target}: it is a copy of this program` };
+  const now = stampOf(target);
+  if (now !== undefined && (known.get(target) === now || haveSameBytes(program, target))) {
+    known.set(target, now);
+    return { verb: "keep", what: `${target}: it is a copy of this program` };
+  }
   if (!dryRun) {
     mkdirSync(folder, { recursive: true });
     swapIn(target, (beside) => {
       copyFileSync(program, beside);
       chmodSync(beside, 0o755);
-      utimesSync(beside, atime, mtime);
     });
+    known.set(target, stampOf(target) ?? "");
   }
   return { verb: "copy", what: `${program} to ${target}` };
 }
+
+/** Another one as soon as anybody writes to the file or puts another in its place; undefined where none is. */
+function stampOf(path: string): string | undefined {
+  const facts = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return facts && `${facts.dev}:${facts.ino}:${facts.size}:${facts.ctimeNs}`;
+}
+
+function haveSameBytes(...paths: readonly [string, string]): boolean {
+  if (statSync(paths[0]).size !== statSync(paths[1]).size) return false;
+  const files = paths.map((path) => openSync(path, "r"));
+  const pieces = files.map(() => Buffer.alloc(1 << 20));
+  try {
+    for (;;) {
+      const [one = EMPTY, other = EMPTY] = files.map((file, at) => (pieces[at] ?? EMPTY).subarray(0, readSync(file, pieces[at] ?? EMPTY)));
+      if (!one.equals(other)) return false;
+      if (one.length === 0) return true;
+    }
+  } finally {
+    files.forEach((file) => closeSync(file));
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
 
 /** What was asked for by name is put in anybody's place; what was not only where nothing is. */
 export function placeLink(folder: string, type: string, { asked, dryRun }: { asked: readonly string[]; dryRun: boolean }): InstallChange[] {

@@ -3,17 +3,21 @@
  * reach each other, may do nothing but that, and goes on while the API server is away.
  */
 import { afterAll, beforeAll, expect } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { isObject } from "@vethwork/cni";
+import { talkDuring, told, type Talk } from "@vethwork/lab/testing/talk.ts";
+import { parseIp } from "@vethwork/linux";
 import { at, list, text } from "../../conformance/containerd/read.ts";
+import { from, seenBy } from "../../conformance/containerd/web.ts";
 import { until } from "../../conformance/node/until.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
-import { agentImage, importImage, writeAgentImage } from "./image.ts";
+import { builds, image, importImage, writeAgentImage } from "./image.ts";
 import { findStatus } from "./network.ts";
 import { lacks, program, vethwork } from "./programs.ts";
 import { endCluster, play } from "./testing.ts";
-import { deploy, reachFrom, type Pod } from "./workload.ts";
+import type { Worker } from "./worker.ts";
+import { deploy, podSpec, port, reachFrom, type Pod } from "./workload.ts";
 
 const deployFolder = join(import.meta.dir, "../../../deploy");
 let cluster: Cluster;
@@ -22,10 +26,10 @@ let pods: Pod[];
 beforeAll(async () => {
   if (lacks !== "") return;
   cluster = await startCluster({ nodes: 2 });
-  const archive = await writeAgentImage(cluster.control.dir);
+  const archives = await Promise.all(Object.values(builds).map((build) => writeAgentImage(cluster.control.dir, build)));
   for (const { node } of cluster.workers) {
     await node.run(["bash", "-c", places, "bash", node.dir]);
-    await importImage(node, archive);
+    for (const archive of archives) await importImage(node, archive);
   }
   await cluster.kubectl(["patch", "node", "node-1", "--subresource=status", "--type=strategic", "--patch", JSON.stringify({ status: { conditions: [{ type: "NetworkUnavailable", status: "True", reason: "NoRouteCreated" }] } })]);
   await cluster.kubectl(["apply", "--kustomize", overlay(cluster)]);
@@ -53,7 +57,7 @@ function overlay({ control, server }: Cluster): string {
   writeFileSync(join(folder, "kustomization.yaml"), JSON.stringify({
     resources: [path("base")],
     components: [path("own-node")],
-    images: [{ name: "vethwork", newName: agentImage.split(":")[0], newTag: "1" }],
+    images: [{ name: "vethwork", newName: image, newTag: builds.first.tag }],
     patches: [{ target: { kind: "DaemonSet" }, patch: JSON.stringify(more.map((value) => ({ op: "add", path: "/spec/template/spec/containers/0/args/-", value }))) }],
   }));
   return folder;
@@ -73,7 +77,7 @@ play("the DaemonSet's pods are ready on every node, with one capability, and say
   const about = await worker?.node.run(["cat", `/proc/${pid}/status`]) ?? "";
   const bits = (name: string): string => new RegExp(`^${name}:\\s+(\\S+)$`, "m").exec(about)?.[1] ?? "";
   expect({ effective: bits("CapEff"), bounding: bits("CapBnd"), noNewPrivileges: bits("NoNewPrivs"), seccomp: bits("Seccomp") }).toEqual({ effective: "0000000000001000", bounding: "0000000000001000", noNewPrivileges: "1", seccomp: "2" });
-  console.log(`${/^VmRSS:.*$/m.exec(about)?.[0]}, ${/^RssAnon:.*$/m.exec(about)?.[0]}`);
+  console.log(`# agent: ${/^VmRSS:.*$/m.exec(about)?.[0]}, ${/^RssAnon:.*$/m.exec(about)?.[0]}`);
 });
 
 play("pods reach pods on both nodes, and are seen with their own address", async () => {
@@ -128,24 +132,96 @@ function tell(token: string, node: string, metadata: object): Promise<string> {
 play("while the API server is away the network is kept, and when it is back the agents follow it again", async () => {
   const [one] = cluster.workers;
   if (!one) return expect.unreachable();
-  const pid = (await cluster.control.run(["pgrep", "--exact", "kube-apiserver"])).trim();
   const route = () => one.node.run(["ip", "route", "show", "proto", "119"]);
   const before = await route();
   expect(before).toContain("10.244.");
-  await cluster.control.run(["kill", "-STOP", pid]);
-  try {
+  await withoutApiServer(async () => {
     await one.node.run(["ip", "route", "flush", "proto", "119"]);
     expect(await until(async () => (await route()) === before)).toBe(true);
     expect(findStatus(one.node)).toMatchObject({ isReady: true });
-  } finally {
-    await cluster.control.run(["kill", "-CONT", pid]);
-  }
+  });
   const { addresses: [address = ""] } = one;
   await cluster.kubectl(["apply", "--filename=-"], { stdin: JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "node-9" }, spec: { podCIDRs: ["10.244.99.0/24"], podCIDR: "10.244.99.0/24" } }) });
   await cluster.kubectl(["patch", "node", "node-9", "--subresource=status", "--type=merge", "--patch", JSON.stringify({ status: { addresses: [{ type: "InternalIP", address: address.replace(/\d+$/, "99") }] } })]);
   expect(await until(async () => (await route()).includes("10.244.99.0/24"))).toBe(true);
   await cluster.kubectl(["delete", "node", "node-9"]);
   expect(await until(async () => !(await route()).includes("10.244.99.0/24"))).toBe(true);
+});
+
+/** It is there, and answers nobody. */
+async function withoutApiServer(act: () => Promise<void>): Promise<void> {
+  const pid = (await cluster.control.run(["pgrep", "--exact", "kube-apiserver"])).trim();
+  await cluster.control.run(["kill", "-STOP", pid]);
+  try {
+    await act();
+  } finally {
+    await cluster.control.run(["kill", "-CONT", pid]);
+  }
+}
+
+play("agents are stopped, killed, upgraded to another build, and without an API server for a minute: no packet is lost", async () => {
+  const [one, two] = cluster.workers;
+  const [from, to] = [one, two].map((worker) => pods.find(({ node }) => node === worker?.name));
+  if (!one || !two || !from || !to) return expect.unreachable();
+  const places = { from: await netnsWith(one, from.ips[0]), to: await netnsWith(two, to.ips[0]) };
+  const [ip4, ip6] = to.ips.map((ip) => ({ ...places, ip: parseIp(ip) }));
+  if (!ip4 || !ip6) return expect.unreachable();
+  const rollOut = () => cluster.kubectl(["rollout", "status", "--namespace=kube-system", "daemonset/vethwork-agent", "--timeout=90s"], { timeoutMs: 100_000 });
+  const steps: [what: string, step: () => Promise<unknown>][] = [
+    ["stopped", async () => (await cluster.kubectl(["delete", "pod", "--namespace=kube-system", "--selector=app.kubernetes.io/name=vethwork-agent"]), await rollOut())],
+    ["killed", () => killAgents()],
+    ["upgraded to another build", async () => (await cluster.kubectl(["set", "image", "--namespace=kube-system", "daemonset/vethwork-agent", `agent=${image}:${builds.second.tag}`]), await rollOut())],
+    ["a minute without an API server", async () => withoutApiServer(async () => {
+      const back = performance.now() + 60_000;
+      await killAgents();
+      expect(await until(() => performance.now() > back, 70_000)).toBe(true);
+    })],
+  ];
+  for (const [what, step] of steps) {
+    const talks: Talk[] = [];
+    talks.push(await talkDuring(ip4, async () => void talks.push(await talkDuring(ip6, async () => void (await step())))));
+    for (const talk of talks) {
+      console.log(`# agents ${what}: ${told(talk)}`);
+      expect(talk).toEqual({ ...talk, received: talk.sent, arrived: talk.bytes });
+    }
+  }
+  for (const { node } of cluster.workers) {
+    expect(readFileSync(join(node.dir, "cni-bin/vethwork")).equals(readFileSync(builds.second.binary))).toBe(true);
+    expect(await until(() => findStatus(node)?.problems.length === 0)).toBe(true);
+  }
+}, 400_000);
+
+/** SIGKILL for the agent of each node; returns when the kubelets have started others. */
+async function killAgents(): Promise<void> {
+  for (const { node } of cluster.workers) {
+    const since = findStatus(node)?.startedAt;
+    const pid = (await node.run(["pgrep", "--full", "vethwork agent"])).trim().split("\n")[0] ?? "";
+    await node.run(["kill", "-KILL", pid]);
+    expect(await until(() => ![undefined, since].includes(findStatus(node)?.startedAt), 60_000)).toBe(true);
+  }
+}
+
+/** The path, from here, of the namespace on a node that has an address. */
+async function netnsWith({ node }: Worker, ip = ""): Promise<string> {
+  for (const name of (await node.run(["ls", "/run/netns"])).trim().split("\n")) {
+    if ((await node.run(["nsenter", `--net=/run/netns/${name}`, "ip", "-o", "addr"])).includes(` ${ip}/`)) return `/proc/${node.pid}/root/run/netns/${name}`;
+  }
+  return expect.unreachable(`no pod of ${node.name} has ${ip}`);
+}
+
+play("a port of the node leads to a pod, and annotations limit it, by the plugins that the agent's configuration has", async () => {
+  const [worker] = cluster.workers;
+  if (!worker) return expect.unreachable();
+  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "port", annotations: { "kubernetes.io/ingress-bandwidth": "20M" } }, spec: { nodeName: worker.name, ...podSpec({ ports: [{ containerPort: port, hostPort: 8081 }] }) } };
+  const network = async () => [await worker.node.run(["nft", "-s", "list", "ruleset"]), await worker.node.run(["tc", "qdisc", "show"])].join("");
+  const before = await network();
+  await cluster.kubectl(["apply", "--filename=-"], { stdin: JSON.stringify(pod) });
+  await cluster.kubectl(["wait", "--for=condition=Ready", "--timeout=60s", "pod/port"], { timeoutMs: 70_000 });
+  const outside = ["192.168.50.2", "fd50::2"];
+  for (const [at, address] of worker.addresses.entries()) expect(await seenBy(from(cluster.control), address, 8081)).toBe(outside[at] ?? "");
+  expect(await worker.node.run(["tc", "qdisc", "show"])).toMatch(/qdisc tbf .* rate 20Mbit/);
+  await cluster.kubectl(["delete", "pod", "port"], { timeoutMs: 60_000 });
+  expect(await until(async () => (await network()) === before)).toBe(true);
 });
 
 play("a certificate is as good as a token: what an administrator's file says is enough to see the cluster", async () => {

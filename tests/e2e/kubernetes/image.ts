@@ -7,17 +7,25 @@ import { readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { command, succeeded, type Node } from "../../conformance/node/node.ts";
 import { tar, type Entry } from "../../conformance/containerd/tar.ts";
-import { release, vethwork } from "./programs.ts";
+import { otherBuild, release, vethwork } from "./programs.ts";
 
-export const agentImage = "conformance.invalid/vethwork:1";
+export const image = "conformance.invalid/vethwork";
 
-/** Packs the image; gives the archive's path. */
-export async function writeAgentImage(folder: string): Promise<string> {
-  const linked = succeeded(["ldd"], await command(["ldd", vethwork])).match(/\/[^ ]+/g) ?? [];
+export interface AgentBuild {
+  binary: string;
+  tag: string;
+}
+
+/** What agents are upgraded from, and to. */
+export const builds = { first: { binary: vethwork, tag: "1" }, second: { binary: otherBuild, tag: "2" } } as const satisfies Record<string, AgentBuild>;
+
+/** Packs a binary as an image with a tag; gives the archive's path. */
+export async function writeAgentImage(folder: string, { binary, tag }: AgentBuild): Promise<string> {
+  const linked = succeeded(["ldd"], await command(["ldd", binary])).match(/\/[^ ]+/g) ?? [];
   const folders = new Set([...linked, "/usr/local/bin/x", "/opt/cni/bin/x", "/etc/cni/net.d/x", "/etc/vethwork/masquerade/x", "/run/vethwork/x", "/var/lib/vethwork/x", "/host/proc/sys/net/x"].flatMap(foldersOf));
   const layer = tar([
     ...[...folders].sort().map((path): Entry => ({ kind: "folder", path: `${path}/` })),
-    { kind: "file", path: "usr/local/bin/vethwork", bytes: readFileSync(vethwork) },
+    { kind: "file", path: "usr/local/bin/vethwork", bytes: readFileSync(binary) },
     ...linked.map((path): Entry => ({ kind: "file", path: path.slice(1), bytes: readFileSync(realpathSync(path)) })),
   ]);
   const config = JSON.stringify({
@@ -25,8 +33,8 @@ export async function writeAgentImage(folder: string): Promise<string> {
     config: { Entrypoint: ["/usr/local/bin/vethwork"], Cmd: ["agent"], Env: ["PATH=/usr/local/bin"] },
     rootfs: { type: "layers", diff_ids: [`sha256:${createHash("sha256").update(layer).digest("hex")}`] },
   });
-  const manifest = JSON.stringify([{ Config: "config.json", RepoTags: [agentImage], Layers: ["layer.tar"] }]);
-  const path = join(folder, "agent-image.tar");
+  const manifest = JSON.stringify([{ Config: "config.json", RepoTags: [`${image}:${tag}`], Layers: ["layer.tar"] }]);
+  const path = join(folder, `agent-image-${tag}.tar`);
   writeFileSync(path, tar([
     { kind: "file", path: "manifest.json", bytes: Buffer.from(manifest), mode: 0o644 },
     { kind: "file", path: "config.json", bytes: Buffer.from(config), mode: 0o644 },

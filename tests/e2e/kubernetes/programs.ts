@@ -29,10 +29,13 @@ export const release: Release = newest().lacks === "" ? newest() : installed();
 /** Our own program, which is the nodes' plugin and their command. */
 export const vethwork = join(root, "dist/vethwork");
 
+/** Another build of it, which is not the same file: the one with points of failure. */
+export const otherBuild = join(root, "dist/test/vethwork");
+
 /** What this machine lacks for a cluster, in words; "" when nothing. */
 export const lacks: string =
   missing({
     root: true,
     programs: ["unshare", "nsenter", "ip", "nft", "iptables", "openssl", "pgrep"],
-    files: { [join(folder, "versions")]: "Kubernetes, which tests/e2e/kubernetes/build.sh builds with Go" },
+    files: { [join(folder, "versions")]: "Kubernetes, which tests/e2e/kubernetes/build.sh builds with Go", [otherBuild]: "npm run build" },
   }) || release.lacks || subject.lacks;

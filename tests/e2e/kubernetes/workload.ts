@@ -34,7 +34,20 @@ export async function podsOf(cluster: Cluster, name: string): Promise<Pod[]> {
   }));
 }
 
-/** The probe is the kubelet's: that a pod is ready says that its node reaches it. */
+/** One web server. The probe is the kubelet's: that a pod is ready says that its node reaches it. */
+export function podSpec(more: object = {}): object {
+  return {
+    terminationGracePeriodSeconds: 1, // busybox is pid 1 of the pod, and heeds no SIGTERM
+    containers: [{
+      name: "web",
+      image: imageName,
+      command: ["sh", "-c", `echo "serving as $HOSTNAME"; exec httpd -f -p ${port} -h /www`],
+      readinessProbe: { httpGet: { port, path: "/cgi-bin/peer" }, periodSeconds: 1 },
+      ...more,
+    }],
+  };
+}
+
 function deployment(name: string, replicas: number): object {
   const labels = { app: name };
   return {
@@ -47,16 +60,10 @@ function deployment(name: string, replicas: number): object {
       template: {
         metadata: { labels },
         spec: {
-          terminationGracePeriodSeconds: 1, // busybox is pid 1 of the pod, and heeds no SIGTERM
           topologySpreadConstraints: [{
             maxSkew: 1, topologyKey: "kubernetes.io/hostname", whenUnsatisfiable: "DoNotSchedule", labelSelector: { matchLabels: labels },
           }],
-          containers: [{
-            name: "web",
-            image: imageName,
-            command: ["sh", "-c", `echo "serving as $HOSTNAME"; exec httpd -f -p ${port} -h /www`],
-            readinessProbe: { httpGet: { port, path: "/cgi-bin/peer" }, periodSeconds: 1 },
-          }],
+          ...podSpec(),
         },
       },
     },
