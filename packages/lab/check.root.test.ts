@@ -4,7 +4,8 @@ import { check, groups, type Report } from "./check.ts";
 import { LabFailure } from "./failure.ts";
 import type { Lab } from "./lab.ts";
 import { entering, environment, podNetns } from "./machine.ts";
-import { killAgent } from "./agent.ts";
+import { until } from "../../tests/conformance/node/until.ts";
+import { killAgent, startAgent, untilReady } from "./agent.ts";
 import type { Links } from "./plan.ts";
 import { openScene } from "./scene.ts";
 import { labTest } from "./testing/labtest.ts";
@@ -24,6 +25,19 @@ for (const [families, links] of [[[4], "l2"], [[6], "l2"], [[4, 6], "l2"], [[4, 
     expect(new Set(rows.map(({ group }) => group)).size).toBe(Object.keys(groups).length);
   });
 }
+
+labTest("with agents that wrap everything, everybody reaches everybody by tunnels on one link", { nodes: 2, pods: 2, families: [4, 6], links: "l2" }, async (lab) => {
+  for (const node of lab.nodes) {
+    await killAgent(node.machine);
+    await startAgent(node.machine, node, ["--tunnel", "always"]);
+    await until(async () => (await untilReady(node.machine)).peers.every(({ way }) => way === "vxlan"));
+    expect((await untilReady(node.machine)).peers.map(({ way }) => way)).toEqual(["vxlan"]);
+  }
+  // Who comes through a tunnel is seen as over a router.
+  const { rows, ok } = await checked({ ...lab, size: { ...lab.size, links: "l3" } });
+  expect(rows.filter((row) => !row.ok)).toEqual([]);
+  expect(ok).toBe(true);
+});
 
 interface Breakage {
   what: string;
