@@ -34,11 +34,11 @@ export interface Ran {
   readonly ms: number;
 }
 
-/** Runs test programs one at a time. Dispose it to be rid of what it holds, also in the middle of a run, which then never returns. */
+/** Runs test programs, several at once where asked to. Dispose it to be rid of what it holds, also in the middle of a run, which then never returns. */
 export class Runner implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), "vethwork-test-"));
   readonly #isolated = canIsolate(this.#folder);
-  #running: Bun.Subprocess<"pipe" | "ignore", "pipe", "pipe"> | undefined;
+  readonly #running = new Set<Bun.Subprocess<"pipe" | "ignore", "pipe", "pipe">>();
   #isStopped = false;
 
   /** False when this user may not make namespaces: tests that need them skip, and nothing watches for leftovers. */
@@ -47,9 +47,10 @@ export class Runner implements AsyncDisposable {
   }
 
   async run(program: TestProgram): Promise<Ran> {
-    const report = join(this.#folder, "report.xml");
-    const leftovers = join(this.#folder, "leftovers");
-    const temporary = join(this.#folder, "tmp");
+    const own = mkdtempSync(join(this.#folder, "run-"));
+    const report = join(own, "report.xml");
+    const leftovers = join(own, "leftovers");
+    const temporary = join(own, "tmp");
     mkdirSync(temporary);
 
     const begun = performance.now();
@@ -62,9 +63,9 @@ export class Runner implements AsyncDisposable {
       timeout: program.limitMs,
       killSignal: "SIGKILL",
     });
-    this.#running = child;
+    this.#running.add(child);
     const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-    this.#running = undefined;
+    this.#running.delete(child);
     if (this.#isStopped) await Promise.withResolvers<never>().promise;
 
     const outcomes = readJunit(read(report));
@@ -72,7 +73,7 @@ export class Runner implements AsyncDisposable {
       ...left(leftovers, temporary).map((thing) => `left behind: ${thing}`),
       ...ending(child.exitCode, child.signalCode, outcomes, program),
     ];
-    for (const path of [report, leftovers, temporary]) rmSync(path, { recursive: true, force: true });
+    rmSync(own, { recursive: true, force: true });
     return {
       outcomes: [...outcomes, ...trouble.map((why) => failureOf(program.name, why))],
       output: stdout + stderr,
@@ -82,13 +83,12 @@ export class Runner implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopped = true;
-    const running = this.#running;
-    if (running !== undefined) {
+    await Promise.all([...this.#running].map(async (running) => {
       running.stdin?.end();
       const patience = setTimeout(() => running.kill("SIGKILL"), windDownMs); // its whole room goes with it
       await running.exited;
       clearTimeout(patience);
-    }
+    }));
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

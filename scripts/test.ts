@@ -1,7 +1,7 @@
 /**
- * npm test: the unit, kernel and conformance rings, one test file after the other, and what came of them.
+ * npm test: the unit, kernel and conformance rings, as many test files at once as there are processors, and what came of them.
  *
- *   bun scripts/test.ts [--e2e|--all] [PATTERN…]      clusters and virtual machines instead, or as well
+ *   bun scripts/test.ts [--e2e|--all] [--jobs N] [PATTERN…]      clusters and virtual machines instead, or as well
  *
  * A pattern picks files whose path contains it; one that fits no path picks tests by name, as a regular expression.
  * The last line is always `N passed, N failed, N skipped`, and the exit code is 0 only when something ran and nothing
@@ -9,6 +9,7 @@
  * time, on Node, for which that package is made as well.
  */
 import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build, CommandFailed } from "./build.ts";
@@ -22,10 +23,19 @@ const rings = ["packages", "examples", "scripts", "bench", "tests/house", "tests
 const testLimitMs = 60_000;
 const fileLimitMs = 600_000;
 
+/** Each file has a room of its own, so they do not meet. More at once than this is too much for a machine's memory, with clusters among them. */
+const mostJobs = 4;
+
 const { values: flags, positionals: patterns } = parseArgs({
   allowPositionals: true,
-  options: { e2e: { type: "boolean", default: false }, all: { type: "boolean", default: false } },
+  options: { e2e: { type: "boolean", default: false }, all: { type: "boolean", default: false }, jobs: { type: "string", default: String(Math.min(availableParallelism(), mostJobs)) } },
 });
+
+const jobs = Number(flags.jobs);
+if (!Number.isInteger(jobs) || jobs < 1) {
+  console.error(`npm test: --jobs "${flags.jobs}" (how many test files at once is wanted)`);
+  process.exit(2);
+}
 
 const runner = new Runner();
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
@@ -42,7 +52,11 @@ async function main(): Promise<number> {
   const begun = performance.now();
   const outcomes = [...await buildOutcomes()];
   if (!runner.isolated) console.log("not in a room of its own (needs root): kernel tests will skip");
-  for (const program of programs) outcomes.push(...await runAndTell(program));
+  const waiting = programs.values();
+  const work = async (): Promise<void> => {
+    for (const program of waiting) outcomes.push(...await runAndTell(program));
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
   console.log(`${programs.length} test programs in ${seconds(performance.now() - begun)}`);
   return summary(outcomes);
 }
@@ -115,12 +129,11 @@ function nodePrograms(): TestProgram[] {
 }
 
 async function runAndTell(program: TestProgram): Promise<readonly Outcome[]> {
-  process.stdout.write(`${program.name} … `);
   const ran = await runner.run(program);
   const outcomes = program.mayBeEmpty ? ran.outcomes.filter(wasPicked) : ran.outcomes;
   const { passed, failed, skipped } = count(outcomes);
   const parts = [`${passed} passed`, failed > 0 ? `${failed} FAILED` : "", skipped > 0 ? `${skipped} skipped` : ""];
-  console.log(`${parts.filter((part) => part !== "").join(", ")} (${seconds(ran.ms)})`);
+  console.log(`${program.name} … ${parts.filter((part) => part !== "").join(", ")} (${seconds(ran.ms)})`);
   if (failed > 0) console.log(ran.output.trimEnd().replace(/^/gm, "  | "));
   else for (const [line] of ran.output.matchAll(/^# .*$/gm)) console.log(`  ${line}`);
   return outcomes.map((outcome) => ({ ...outcome, file: outcome.file === "" ? program.name : outcome.file }));
