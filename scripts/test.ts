@@ -79,7 +79,6 @@ function testFiles(): string[] {
   return folders.flatMap((folder) =>
     [...new Bun.Glob(`${folder}/**/*.test.ts`).scanSync({ cwd: root, onlyFiles: true })]
       .filter((path) => !/(?:^|\/)(?:node_modules|dist)\//.test(path))
-      .filter((path) => !runsOnNodeOnly(path))
       .sort());
 }
 
@@ -89,10 +88,11 @@ function runsOnNodeOnly(path: string): boolean {
 }
 
 function choose(files: readonly string[]): TestProgram[] {
-  const picked = files.filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)));
-  if (picked.length === 0 && patterns.length > 0) return files.map((file) => bunTest(file, patterns.join("|")));
-  const node = patterns.length === 0 && !flags.e2e ? nodePrograms() : [];
-  return [...picked.map((file) => bunTest(file, "")), ...node];
+  const isPicked = (file: string): boolean => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern));
+  const onBun = files.filter((file) => !runsOnNodeOnly(file));
+  const onNode = files.filter(runsOnNodeOnly);
+  const programs = [...onBun.filter(isPicked).map((file) => bunTest(file, "")), ...(onNode.some(isPicked) ? nodePrograms() : [])];
+  return programs.length > 0 ? programs : onBun.map((file) => bunTest(file, patterns.join("|")));
 }
 
 function bunTest(file: string, namePattern: string): TestProgram {
