@@ -4,13 +4,20 @@
  */
 import { join } from "node:path";
 
+/** Who calls a chain of plugins: our library, which is `vethwork cni`, or Go's. */
+export type Runtime = "vethwork" | "libcni";
+
 export interface Side {
   /** The folder that the plugin is in, and those that it calls. */
   bin: string;
   /** CNI type: the file's name in the folder of plugins. */
   type: string;
-  /** The text HOST_PORT in it becomes a number that is each pod's own. */
+  /** The plugin's configuration; with a runtime a list. The text HOST_PORT in it becomes a number that is each pod's own. */
   config: object;
+  /** Through it the plugin is called; without one, as a process of its own. */
+  runtime?: Runtime;
+  /** What the runtime has for the capabilities that a list's plugins declare. */
+  capabilities?: object;
   /** So many addresses of host-local's folder, or host ports of portmap, are taken before anything is measured. */
   taken?: number;
   /** Of DEL only the kernel's own work is timed: one netlink request that deletes the cable. */
@@ -60,6 +67,24 @@ const port = {
 const portmap = both(port);
 const bridge = { type: "bridge", bridge: "bench0", isGateway: true, ipam };
 
+/** What podman and many nodes have: an address and a cable, a host port, limits, leave to pass, and settings. */
+const chain = {
+  cniVersion: "1.0.0", name: "bench",
+  plugins: [
+    { ...bridge, ipMasq: true },
+    { type: "portmap", capabilities: { portMappings: true } },
+    { type: "bandwidth", capabilities: { bandwidth: true } },
+    { type: "firewall" },
+    { type: "tuning", sysctl: { "net.ipv4.conf.IFNAME.arp_ignore": "1" } },
+  ],
+};
+const capabilities = {
+  portMappings: [{ hostPort: "HOST_PORT", containerPort: 80, protocol: "tcp" }],
+  bandwidth: { ingressRate: 10_000_000, ingressBurst: 1_000_000, egressRate: 10_000_000, egressBurst: 1_000_000 },
+};
+const through = (runtime: Runtime, bin: string): Side => ({ bin, type: "vethwork", config: chain, capabilities, runtime });
+const referenceChain = through("libcni", REFERENCE);
+
 export const cases: readonly Case[] = [
   {
     name: "vethwork",
@@ -84,4 +109,18 @@ export const cases: readonly Case[] = [
   { name: "portmap", about: "portmap with one port, ours beside the reference's, which takes iptables", ...portmap, takes: { add: 0.5, del: null } },
   { name: "portmap-nftables", about: "portmap with one port by nftables, ours beside the reference's", ...both({ ...port, backend: "nftables" }), takes: { add: 0.6, del: null } },
   { name: "portmap-full", about: "portmap with 100 ports mapped beside portmap with none, both ours", ours: { ...portmap.ours, taken: 100 }, peer: portmap.ours, takes: { add: 1.2, del: null } },
+  {
+    name: "chain",
+    about: "bridge → portmap → bandwidth → firewall → tuning by our library, beside the reference's through Go's libcni",
+    ours: through("vethwork", OURS),
+    peer: referenceChain,
+    takes: { add: 0.5, del: 0.5 },
+  },
+  {
+    name: "chain-libcni",
+    about: "the same five, ours beside the reference's, both through Go's libcni: each plugin a process",
+    ours: through("libcni", OURS),
+    peer: referenceChain,
+    takes: { add: 0.5, del: 0.5 },
+  },
 ];

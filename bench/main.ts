@@ -14,6 +14,7 @@ import { isObject, parseJson } from "@vethwork/cni";
 import { cases, measures, reference, type Case, type Measure } from "./cases.ts";
 import { figureOf, type Figure } from "./figures.ts";
 import { measure } from "./rounds.ts";
+import { runtimeLacks } from "./starts.ts";
 
 const help = `Usage: npm run bench [-- --only NAME] [--measures LIST] [--rounds N] [--json] [--strict] [--list]
 
@@ -73,6 +74,11 @@ function misuse(what: string): number {
 
 async function measured(one: Case, rounds: number): Promise<Row[]> {
   process.stderr.write(`${one.about} … `);
+  const lacks = runtimeLacks(one.ours.runtime) || runtimeLacks(one.peer.runtime);
+  if (lacks !== "") {
+    process.stderr.write(`left out: ${lacks} is missing\n`);
+    return [];
+  }
   const begun = performance.now();
   const answer = await measure(one, { rounds, crowd: CROWD });
   process.stderr.write(`${((performance.now() - begun) / 1000).toFixed(0)} s\n`);

@@ -38,22 +38,21 @@ export async function measure(one: Case, { rounds, crowd }: RoundsOptions): Prom
     await ask(who, { what: "call", command: "ADD", pod: RESIDENT });
   }
   const samples = {
-    ...(wants("version", "add", "del", "memory") && (await alone(ask, rounds))),
+    ...(wants("version", "add", "del", "memory") && (await alone(ask, rounds, wants("version")))),
     ...(wants("adds", "dels") && (await together(ask, crowd))),
   };
   return Object.fromEntries(Object.entries(samples).filter(([measured]) => measured in one.takes));
 }
 
-async function alone(ask: Ask, rounds: number): Promise<Answer> {
+async function alone(ask: Ask, rounds: number, withVersion: boolean): Promise<Answer> {
   const samples = { version: empty(), add: empty(), del: empty(), memory: empty() };
   const pods = Array.from({ length: rounds }, (_, at) => `bench-${at}`);
   for (const who of turns(0)) await ask(who, { what: "prepare", pods });
   for (const [round, pod] of pods.entries()) {
     for (const who of turns(round)) {
-      const version = await ask(who, { what: "call", command: "VERSION", pod });
+      if (withVersion) samples.version[who].push((await ask(who, { what: "call", command: "VERSION", pod })).ms);
       const add = await ask(who, { what: "call", command: "ADD", pod });
       const del = await ask(who, { what: "call", command: "DEL", pod });
-      samples.version[who].push(version.ms);
       samples.add[who].push(add.ms);
       samples.memory[who].push(add.mebibytes);
       samples.del[who].push(del.ms);

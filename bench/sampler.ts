@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { Netns } from "@vethwork/linux";
 import { hostEndName } from "@vethwork/plugins/shared/attachment.ts";
 import type { Side } from "./cases.ts";
+import { NETNS, startsOf, type Start } from "./starts.ts";
 
 export type Task =
   | { what: "prepare"; pods: string[] }
@@ -35,10 +36,9 @@ class SampleFailure extends Error {
   override readonly name = "SampleFailure";
 }
 
-const NETNS = "/run/netns";
 const nothing: Sample = { ms: 0, mebibytes: 0 };
 
-async function perform(side: Side, task: Task): Promise<Sample> {
+async function perform(side: Sided, task: Task): Promise<Sample> {
   if (task.what === "call") return side.kernelOnly && task.command === "DEL" ? deleteCable(side, task.pod) : call(side, task.command, task.pod);
   if (task.what === "crowd") return crowd(side, task.command, task.pods);
   if (task.what === "take") return side.type === "portmap" ? takePorts(side, task.count) : takeAddresses(task.count);
@@ -46,17 +46,21 @@ async function perform(side: Side, task: Task): Promise<Sample> {
   return nothing;
 }
 
-function call(side: Side, command: string, pod: string): Sample {
-  const options = optionsOf(side, command, pod);
+interface Sided extends Side {
+  startOf(command: string, pod: string): Start;
+}
+
+function call(side: Sided, command: string, pod: string): Sample {
+  const { argv, env, stdin, failed } = side.startOf(command, pod);
   const begun = performance.now();
-  const { exitCode, stdout, stderr, resourceUsage } = Bun.spawnSync([programOf(side)], options);
+  const { exitCode, stdout, stderr, resourceUsage } = Bun.spawnSync(argv, { env, stdin, stdout: "pipe", stderr: "pipe" });
   const ms = performance.now() - begun;
-  if (exitCode !== 0) throw failed(side, command, `${stdout}${stderr}`);
+  if (failed(exitCode, stdout.toString())) throw failure(side, command, `${stdout}${stderr}`);
   return { ms, mebibytes: (resourceUsage?.maxRSS ?? 0) / 1024 / 1024 };
 }
 
 /** Times the kernel; the plugin then gives the address back. */
-function deleteCable(side: Side, pod: string): Sample {
+function deleteCable(side: Sided, pod: string): Sample {
   using host = Netns.host();
   const name = hostEndName({ containerId: pod, ifname: "eth0" });
   host.links.get(name); // the socket is open now
@@ -67,39 +71,22 @@ function deleteCable(side: Side, pod: string): Sample {
   return { ...nothing, ms };
 }
 
-async function crowd(side: Side, command: string, pods: readonly string[]): Promise<Sample> {
-  const options = pods.map((pod) => optionsOf(side, command, pod));
+async function crowd(side: Sided, command: string, pods: readonly string[]): Promise<Sample> {
+  const starts = pods.map((pod) => side.startOf(command, pod));
   const begun = performance.now();
-  const children = options.map((one) => Bun.spawn([programOf(side)], one));
-  await Promise.all(children.map(async (child) => {
+  const children = starts.map(({ argv, env, stdin }) => Bun.spawn(argv, { env, stdin, stdout: "pipe", stderr: "ignore" }));
+  await Promise.all(children.map(async (child, at) => {
     const said = await child.stdout.text();
-    if ((await child.exited) !== 0) throw failed(side, command, said);
+    if (starts[at]?.failed(await child.exited, said)) throw failure(side, command, said);
   }));
   return { ...nothing, ms: performance.now() - begun };
 }
 
-const programOf = ({ bin, type }: Side): string => join(bin, type);
-
-function optionsOf({ bin, config }: Side, command: string, pod: string) {
-  const env = {
-    PATH: "/usr/sbin:/usr/bin:/sbin:/bin", CNI_COMMAND: command, CNI_CONTAINERID: pod, CNI_NETNS: join(NETNS, pod), CNI_IFNAME: "eth0", CNI_PATH: bin,
-  };
-  const stdin = Buffer.from(JSON.stringify(config).replaceAll('"HOST_PORT"', () => String(portOf(pod))));
-  return { env, stdin, stdout: "pipe", stderr: "ignore" } as const;
-}
-
-/** Each pod's own, from 10000 on. */
-function portOf(pod: string): number {
-  if (!ports.has(pod)) ports.set(pod, 10_000 + ports.size);
-  return ports.get(pod) ?? 0;
-}
-const ports = new Map<string, number>();
-
-function failed({ type }: Side, command: string, said: string): SampleFailure {
+function failure({ type }: Side, command: string, said: string): SampleFailure {
   return new SampleFailure(`Cannot measure: ${command} of ${type} failed: ${said.trim()}`);
 }
 
-function takePorts(side: Side, count: number): Sample {
+function takePorts(side: Sided, count: number): Sample {
   for (let number = 1; number <= count; number++) call(side, "ADD", `taken-${number}`);
   return nothing;
 }
@@ -132,6 +119,7 @@ function run(...argv: string[]): void {
 }
 
 if (import.meta.main) {
-  const side: Side = JSON.parse(process.argv[2] ?? "");
+  const given: Side = JSON.parse(process.argv[2] ?? "");
+  const side: Sided = { ...given, startOf: startsOf(given) };
   for await (const line of console) console.log(JSON.stringify(await perform(side, JSON.parse(line))));
 }
