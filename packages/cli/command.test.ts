@@ -1,7 +1,9 @@
 /** The command as a person types it: what is understood, what is not, and what is said then. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { commands } from "./command.ts";
+import { loadCommands } from "./command.ts";
+
+const commands = await loadCommands();
 
 const vethwork = (...args: string[]): { code: number; out: string; err: string } => {
   const argv = [process.execPath, join(import.meta.dir, "testing/vethwork.ts"), ...args];

@@ -1,21 +1,32 @@
 /**
  * The command: `vethwork <verb>`. Each verb is a file in commands/ that says what it does, what it takes, and does it.
+ *
+ * It is loaded when it is asked for, since `vethwork cni` is called for pods, too, and should not wait for the code of the agent.
  */
-import { ignore, isErrno } from "@vethwork/linux";
+import { ignore, isErrno } from "@vethwork/linux/errors.ts";
 import type { Command } from "./usage.ts";
 import { UsageError, printHelp } from "./usage.ts";
-import { completionOf } from "./commands/completion.ts";
-import { agent } from "./commands/agent.ts";
-import { cni } from "./commands/cni.ts";
-import { dhcp } from "./commands/dhcp.ts";
-import { install } from "./commands/install.ts";
-import { lab } from "./commands/lab.ts";
-import { plugins } from "./commands/plugins.ts";
-import { status } from "./commands/status.ts";
 import { version } from "./version.ts";
 
-const verbs: readonly Command[] = [agent, cni, dhcp, install, lab, plugins, status];
-export const commands: readonly Command[] = [...verbs, completionOf(verbs)];
+const files: Readonly<Record<string, () => Promise<Command>>> = {
+  agent: async () => (await import("./commands/agent.ts")).agent,
+  cni: async () => (await import("./commands/cni.ts")).cni,
+  dhcp: async () => (await import("./commands/dhcp.ts")).dhcp,
+  install: async () => (await import("./commands/install.ts")).install,
+  lab: async () => (await import("./commands/lab.ts")).lab,
+  plugins: async () => (await import("./commands/plugins.ts")).plugins,
+  status: async () => (await import("./commands/status.ts")).status,
+  completion: async () => (await import("./commands/completion.ts")).completionOf(await loadVerbs(verbs)),
+};
+const names = Object.keys(files);
+const verbs = names.filter((name) => name !== "completion");
+
+const loadVerbs = async (some: readonly string[]): Promise<Command[]> => Promise.all(some.flatMap((name) => files[name]?.() ?? []));
+
+/** All of them, for who tells about them. */
+export const loadCommands = (): Promise<Command[]> => loadVerbs(names);
+
+const findCommand = async (name: string): Promise<Command | undefined> => (Object.hasOwn(files, name) ? files[name]?.() : undefined);
 
 /** Runs one command line; gives the exit code: 0 done, 1 it failed, 2 it was not understood. */
 export async function runCommand(args: readonly string[]): Promise<number> {
@@ -29,13 +40,13 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (verb === "help" || verb === "--help" || verb === "-h") {
-    const about = commands.find(({ name }) => name === rest[0]);
-    process.stdout.write(about ? about.help : printHelp(commands));
+    const about = await findCommand(rest[0] ?? "");
+    process.stdout.write(about ? about.help : printHelp(await loadCommands()));
     return 0;
   }
-  const command = commands.find(({ name }) => name === verb);
+  const command = await findCommand(verb);
   if (!command) {
-    process.stderr.write(`vethwork: there is no command "${verb}" (${commands.map(({ name }) => name).join(", ")})\n`);
+    process.stderr.write(`vethwork: there is no command "${verb}" (${names.join(", ")})\n`);
     return 2;
   }
   if (rest.includes("--help") || rest.includes("-h")) {

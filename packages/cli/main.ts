@@ -15,9 +15,9 @@ export async function main(programs: Programs): Promise<void> {
   const isCommand = name === "vethwork" && (process.argv.length > 2 || process.env["CNI_COMMAND"] === undefined);
   const isDaemon = name === "dhcp" && process.argv[2] === "daemon"; // as the reference's is started
   if (program && !isCommand && !isDaemon) return void (await program());
-  // The binary is built to compile nothing (scripts/build.ts), which is right for plugins, and for the agent, which is always there
-  // and has little to do: compiled code is memory.
-  if (process.argv[2] !== "agent") Bun.unsafe.setJITPolicy(1);
+  // The binary is built to compile nothing (scripts/build.ts), which is right for plugins, for `cni`, which calls them, and for the
+  // agent, which is always there and has little to do: compiled code is memory.
+  if (process.argv[2] !== "agent" && process.argv[2] !== "cni") Bun.unsafe.setJITPolicy(1);
   const { runCommand } = await import("./command.ts");
   process.exitCode = await runCommand([...(isDaemon ? [name] : []), ...process.argv.slice(2)]);
 }

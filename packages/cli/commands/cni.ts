@@ -6,7 +6,6 @@
  * It takes the same variables, folders and container ids as cnitool, and keeps the same cache: what one added, the other
  * deletes. Plugins that are this very program are called in this process; `--trace` shows each call either way.
  */
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import {
@@ -144,7 +143,7 @@ function tell({ plugin, command, stdin, stdout, stderr, status, durationMs }: Ex
 
 function confOf({ namespace, "container-id": given }: Request): RuntimeConf {
   const netns = pathOf(namespace);
-  const containerId = given ?? `cnitool-${createHash("sha512").update(netns).digest("hex").slice(0, 20)}`;
+  const containerId = given ?? `cnitool-${new Bun.CryptoHasher("sha512").update(netns).digest("hex").slice(0, 20)}`;
   return { containerId, netns, ifname: process.env["CNI_IFNAME"] || "eth0", args: argsFrom(process.env["CNI_ARGS"] ?? ""), capabilityArgs: capabilitiesFrom(process.env["CAP_ARGS"] ?? "") };
 }
 
