@@ -93,7 +93,7 @@ export interface PluginResponse {
 /** Serves one request. Never throws; touches nothing but through the plugin. */
 export function respond(plugin: Plugin, request: PluginRequest): PluginResponse {
   const log: string[] = [];
-  const stderr = (): string => log.map((line) => `${line}\n`).join("");
+  const stderr = (): string => (log.length === 0 ? "" : `${log.join("\n")}\n`);
   try {
     if (!request.env["CNI_COMMAND"]) return { exitCode: 0, stdout: "", stderr: introduction(plugin, request.version) };
     const stdout = serve(plugin, request, log);

@@ -7,6 +7,8 @@
  *
  * A field is loaded into registers of the kernel's machine: sixteen of four bytes each. A concatenation lies in registers
  * one after another, each part in whole registers, as a set's elements lie in memory.
+ *
+ * Fields are made when they are asked for: every plugin has this file, few write a rule, and none looks at all of a packet.
  */
 import { bitsOf, cidrOf, networkOf, type Cidr, type Ip } from "../ip.ts";
 import type { Mac } from "../mac.ts";
@@ -160,7 +162,10 @@ function addresses(name: "ip" | "ip6", family: number, places: { saddr: number; 
       length: places.length,
       needs: [isFamily(name, family)],
     });
-  return { saddr: at("saddr"), daddr: at("daddr") };
+  return {
+    get saddr() { return at("saddr"); },
+    get daddr() { return at("daddr"); },
+  };
 }
 
 /** Fields of the IPv4 header (RFC 791 section 3.1). */
@@ -177,7 +182,10 @@ function ports(name: string, protocol?: number) {
     const needs = protocol === undefined ? {} : { needs: [isTransport(name, protocol)] };
     return field({ ...what, ...needs }, (port) => ({ text: String(port), bytes: encode(be16, port).slice() }));
   };
-  return { sport: at("sport", 0), dport: at("dport", 2) };
+  return {
+    get sport() { return at("sport", 0); },
+    get dport() { return at("dport", 2); },
+  };
 }
 
 export const tcp = ports("tcp", PROTOCOLS.tcp);
@@ -189,15 +197,18 @@ export const portsOf = (protocol: "tcp" | "udp" | "sctp"): typeof tcp => ({ tcp,
 export const th = ports("th");
 
 const ARPHRD_ETHER = 1; // linux/if_arp.h
-const isEthernet: Need = { id: "ether", impliedBy: NFPROTO.BRIDGE, expressions: [metaLoad(NFT_META.IIFTYPE)(REGISTER), equals(encode(u16, ARPHRD_ETHER).slice())] };
+const isEthernet = (): Need => ({ id: "ether", impliedBy: NFPROTO.BRIDGE, expressions: [metaLoad(NFT_META.IIFTYPE)(REGISTER), equals(encode(u16, ARPHRD_ETHER).slice())] });
 
 function macField(name: string, offset: number): Field<Mac> {
-  const what = { text: `ether ${name}`, load: payload(NFT_PAYLOAD.LL_HEADER, offset, 6), length: 6, needs: [isEthernet] };
+  const what = { text: `ether ${name}`, load: payload(NFT_PAYLOAD.LL_HEADER, offset, 6), length: 6, needs: [isEthernet()] };
   return field(what, (mac) => ({ text: String(mac), bytes: mac.bytes }));
 }
 
 /** Fields of the Ethernet header. */
-export const ether = { daddr: macField("daddr", 0), saddr: macField("saddr", 6) };
+export const ether = {
+  get daddr() { return macField("daddr", 0); },
+  get saddr() { return macField("saddr", 6); },
+};
 
 /** A device by its name; with "*" at its end, all whose names begin so. */
 function deviceName(key: "iifname" | "oifname", number: number): Field<string> {
@@ -216,14 +227,17 @@ const NFPROTOS = { ipv4: NFPROTO.IPV4, ipv6: NFPROTO.IPV6 } as const;
 
 export const meta = {
   /** The family that the packet is of; an inet table sees both. */
-  nfproto: field<keyof typeof NFPROTOS>({ text: "meta nfproto", load: metaLoad(NFT_META.NFPROTO), length: 1 }, (name) => ({ text: name, bytes: Uint8Array.of(NFPROTOS[name]) })),
+  get nfproto() {
+    return field<keyof typeof NFPROTOS>({ text: "meta nfproto", load: metaLoad(NFT_META.NFPROTO), length: 1 }, (name) => ({ text: name, bytes: Uint8Array.of(NFPROTOS[name]) }));
+  },
   /** The transport protocol, behind whatever extension headers. */
-  l4proto: field<Protocol>({ text: "meta l4proto", load: metaLoad(NFT_META.L4PROTO), length: 1 }, (name) => ({ text: name, bytes: Uint8Array.of(PROTOCOLS[name]) })),
+  get l4proto() {
+    return field<Protocol>({ text: "meta l4proto", load: metaLoad(NFT_META.L4PROTO), length: 1 }, (name) => ({ text: name, bytes: Uint8Array.of(PROTOCOLS[name]) }));
+  },
 };
 
-const loadMark = metaLoad(NFT_META.MARK);
 const markFromRegister: Expression = { kind: "meta", data: { SREG: REGISTER, KEY: NFT_META.MARK } };
-const markField = field<number | { value: number; mask: number }>({ text: "meta mark", load: loadMark, length: 4 }, (given) => {
+const markField = () => field<number | { value: number; mask: number }>({ text: "meta mark", load: metaLoad(NFT_META.MARK), length: 4 }, (given) => {
   const { value, mask } = typeof given === "number" ? { value: given, mask: undefined } : given;
   return { text: hex(value), bytes: hostOrder(value), ...(mask !== undefined && { mask: { text: hex(mask), bytes: hostOrder(mask) } }) };
 });
@@ -231,13 +245,14 @@ const markField = field<number | { value: number; mask: number }>({ text: "meta 
 /** A number of 32 bits that goes with a packet through this node; each of its bits is somebody's (bits that are set in `bits` are meant). */
 export const mark = {
   /** Compared as a whole, or under a mask. */
-  ...markField,
+  eq: (value: number | { value: number; mask: number }): Word => markField().eq(value),
+  ne: (value: number | { value: number; mask: number }): Word => markField().ne(value),
   /** True where all these bits are set. */
-  has: (bits: number): Word => markField.eq({ value: bits, mask: bits }),
+  has: (bits: number): Word => markField().eq({ value: bits, mask: bits }),
   /** Sets these bits and leaves the others. */
-  set: (bits: number): Word => ({ text: `meta mark set meta mark | ${hex(bits)}`, expressions: [loadMark(REGISTER), masked(hostOrder(~bits >>> 0), hostOrder(bits)), markFromRegister] }),
+  set: (bits: number): Word => ({ text: `meta mark set meta mark | ${hex(bits)}`, expressions: [metaLoad(NFT_META.MARK)(REGISTER), masked(hostOrder(~bits >>> 0), hostOrder(bits)), markFromRegister] }),
   /** Clears these bits and leaves the others. */
-  clear: (bits: number): Word => ({ text: `meta mark set meta mark & ${hex(~bits >>> 0)}`, expressions: [loadMark(REGISTER), masked(hostOrder(~bits >>> 0)), markFromRegister] }),
+  clear: (bits: number): Word => ({ text: `meta mark set meta mark & ${hex(~bits >>> 0)}`, expressions: [metaLoad(NFT_META.MARK)(REGISTER), masked(hostOrder(~bits >>> 0)), markFromRegister] }),
   /** Sets all of it, whatever it was. */
   become: (value: number): Word => ({
     text: `meta mark set ${hex(value)}`,
@@ -254,7 +269,10 @@ function fibType(key: "saddr" | "daddr", FLAGS: number): Field<FibType> {
 }
 
 /** What an address is to this machine, by its routes: "local" is one of its own. */
-export const fib = { saddr: fibType("saddr", NFTA_FIB_F.SADDR), daddr: fibType("daddr", NFTA_FIB_F.DADDR) };
+export const fib = {
+  get saddr() { return fibType("saddr", NFTA_FIB_F.SADDR); },
+  get daddr() { return fibType("daddr", NFTA_FIB_F.DADDR); },
+};
 
 const CT_STATES = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const;
 const CT_STATUS = { "seen-reply": IPS.SEEN_REPLY, assured: IPS.ASSURED, confirmed: IPS.CONFIRMED, snat: IPS.SRC_NAT, dnat: IPS.DST_NAT, dying: IPS.DYING } as const;
