@@ -15,7 +15,7 @@
 import { KernelError, isErrno, unless } from "../errors.ts";
 import type { NetlinkSocket, Request } from "../netlink.ts";
 import { pause } from "../pause.ts";
-import { NFT_MSG, chain as chainMessage, generation as generationMessage, rule as ruleMessage, setElements, signed, table as tableMessage } from "../uapi/nf_tables.ts";
+import { NFT_MSG, chain as chainMessage, expressions, generation as generationMessage, foundRule, rule as ruleMessage, setElements, signed, table as tableMessage } from "../uapi/nf_tables.ts";
 import { NFNL_MSG_BATCH, NFNL_SUBSYS, NFPROTO, batchEdge } from "../uapi/nfnetlink.ts";
 import type { Codec } from "../wire/codec.ts";
 import { HOOKS, changesInto, ofElements, typeOf, type Change } from "./change.ts";
@@ -156,8 +156,9 @@ function chainFrom(body: Uint8Array): Chain | undefined {
 }
 
 function ruleFrom(body: Uint8Array): KernelRule & { chain: string } {
-  const { HANDLE = 0n, EXPRESSIONS = [], USERDATA, CHAIN = "" } = ruleMessage.decode(body).attrs;
-  return { handle: HANDLE, expressions: EXPRESSIONS, userdata: USERDATA, chain: CHAIN };
+  const { HANDLE = 0n, EXPRESSIONS = new Uint8Array(), USERDATA, CHAIN = "" } = foundRule.decode(body).attrs;
+  let read: KernelRule["expressions"] | undefined;
+  return { handle: HANDLE, get expressions() { return read ??= expressions.read(EXPRESSIONS); }, userdata: USERDATA, chain: CHAIN };
 }
 
 const elementsIn = (body: Uint8Array) => setElements.decode(body).attrs.ELEMENTS ?? [];

@@ -37,7 +37,8 @@ export function expressionsOf({ chain, words }: Rule): Expression[] {
 /** A rule as the kernel has it. */
 export interface KernelRule {
   handle: bigint;
-  expressions: readonly Expression[];
+  /** Read when they are looked at: most rules are passed over by their comments. */
+  readonly expressions: readonly Expression[];
   userdata: Uint8Array | undefined;
 }
 
@@ -45,7 +46,7 @@ export const commentOf = ({ userdata }: KernelRule): string => userdataText(user
 
 /** True where the kernel's rule does what `rule` says, counters apart, and carries its comment. */
 export function sameRule(kernel: KernelRule, rule: Rule): boolean {
-  return commentOf(kernel) === (rule.comment ?? "") && canonical(kernel.expressions) === canonical(expressionsOf(rule));
+  return commentOf(kernel) === (rule.comment ?? "") && sameExpressions(kernel.expressions, expressionsOf(rule));
 }
 
 /** True where no packet gets past the rule: it has no condition, and drops or rejects. */
@@ -62,17 +63,30 @@ function isEnd(one: Expression): boolean {
 const isNoCondition = (one: Expression): boolean =>
   one.kind === "counter" || (one.kind === "unknown" && one.name === "log") || (one.kind === "match" && one.data?.NAME === "comment");
 
-/** Text that is equal for expressions that do the same: what is zero may be absent, what was counted is left out. */
-function canonical(expressions: readonly Expression[]): string {
-  return JSON.stringify(expressions.map(({ kind, ...rest }) => [kind, kind === "counter" ? "" : plain(rest)]));
+/** True where expressions do the same: what is zero may be absent, what was counted is left out. */
+function sameExpressions(some: readonly Expression[], others: readonly Expression[]): boolean {
+  return some.length === others.length && some.every((one, at) => {
+    const other = others[at];
+    return one.kind === "counter" ? other?.kind === "counter" : isAlike(one, other);
+  });
 }
 
-function plain(value: unknown): unknown {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
-  if (value instanceof Map || value === null || typeof value !== "object") return typeof value === "bigint" ? String(value) : value;
-  const entries = Object.entries(value).filter(([key, item]) => key !== "unknown" && item !== 0 && item !== undefined);
-  return entries.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => [key, plain(item)]);
+function isAlike(one: unknown, other: unknown): boolean {
+  if (one === other || (isNothing(one) && isNothing(other))) return true;
+  if (one instanceof Uint8Array) return other instanceof Uint8Array && one.length === other.length && one.every((byte, at) => byte === other[at]);
+  return hasFields(one) && hasFields(other) && sameFields(one, other);
 }
+
+/** What is not understood is not compared. */
+function sameFields(one: Fields, other: Fields): boolean {
+  for (const key in one) if (key !== "unknown" && !isAlike(one[key], other[key])) return false;
+  for (const key in other) if (key !== "unknown" && !(key in one) && !isNothing(other[key])) return false;
+  return true;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+const hasFields = (value: unknown): value is Fields => typeof value === "object" && value !== null && !(value instanceof Uint8Array);
+const isNothing = (value: unknown): boolean => value === 0 || value === undefined;
 
 /** The comment in the form in which rules keep it. */
 export const commentBytes = (comment: string): Uint8Array => tagOf(USERDATA_RULE_COMMENT, comment);

@@ -79,8 +79,9 @@ export const NFTA_CHAIN = attrs("NFTA_CHAIN", {
   TABLE: [1, cstring], HANDLE: [2, be64], NAME: [3, cstring], HOOK: [4, NFTA_HOOK], POLICY: [5, be32],
   USE: [6, be32], TYPE: [7, cstring], FLAGS: [10, be32], USERDATA: [12, bytes],
 });
+export const expressions = list(NFTA_LIST.ELEM, NFTA_EXPR);
 export const NFTA_RULE = attrs("NFTA_RULE", {
-  TABLE: [1, cstring], CHAIN: [2, cstring], HANDLE: [3, be64], EXPRESSIONS: [4, list(NFTA_LIST.ELEM, NFTA_EXPR)],
+  TABLE: [1, cstring], CHAIN: [2, cstring], HANDLE: [3, be64], EXPRESSIONS: [4, expressions],
   POSITION: [6, be64], USERDATA: [7, bytes],
 });
 export const NFTA_SET_FIELD = attrs("NFTA_SET_FIELD", { LEN: [1, be32] });
@@ -116,6 +117,8 @@ export const NF_NAT_RANGE = { MAP_IPS: 0x1, PROTO_SPECIFIED: 0x2, PROTO_RANDOM: 
 export const table = message(nfgenmsg, NFTA_TABLE);
 export const chain = message(nfgenmsg, NFTA_CHAIN);
 export const rule = message(nfgenmsg, NFTA_RULE);
+/** A rule as it is found: what it does is read when it is looked at. */
+export const foundRule = message(nfgenmsg, attrs("NFTA_RULE", { ...NFTA_RULE.table, EXPRESSIONS: [NFTA_RULE.table.EXPRESSIONS[0], bytes] }));
 export const set = message(nfgenmsg, NFTA_SET);
 export const setElements = message(nfgenmsg, NFTA_SET_ELEM_LIST);
 export const generation = message(nfgenmsg, NFTA_GEN);
