@@ -1,7 +1,7 @@
 /** `vethwork cni` on a node: what cnitool does, by the same variables, files and ids; and what it says when it cannot. */
 import { expect } from "bun:test";
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { binFolder, stageTest, type Stage } from "@vethwork/plugins/testing/stage.ts";
 import type { Output } from "../../../tests/conformance/node/node.ts";
@@ -76,6 +76,31 @@ stageTest(`foreign plugins are run as programs, ours in this process, in one cha
   const { code, err } = await stage.node.exec([program, "cni", "add", "mixed", name, "--trace"], { env });
   expect({ code, calls: err.match(/^\w+ \S+: exit code \d/gm) }).toEqual({ code: 0, calls: ["ADD ptp: exit code 0", "ADD tuning: exit code 0"] });
   for (const verb of ["check", "del"]) expect((await stage.node.exec([program, "cni", verb, "mixed", name], { env })).code).toBe(0);
+});
+
+stageTest("a plugin is told the same and answers the same, in this process or as one of its own", async (stage) => {
+  const { dir } = stage.node;
+  const [folder, copies] = [join(dir, "net.d"), join(dir, "copies")];
+  for (const one of [folder, copies]) mkdirSync(one);
+  copyFileSync(program, join(copies, "vethwork")); // another file, whatever is in it
+  for (const type of ["bridge", "static", "portmap", "bandwidth", "firewall", "tuning"]) symlinkSync("vethwork", join(copies, type));
+  const bridge = { type: "bridge", isGateway: true, ipMasq: true, ipam: { type: "static", addresses: [{ address: "10.9.0.2/24", gateway: "10.9.0.1" }] } };
+  const rest = [{ type: "portmap", capabilities: { portMappings: true } }, { type: "bandwidth", ingressRate: 1_000_000, ingressBurst: 1_000_000 }, { type: "firewall" }, { type: "tuning", mtu: 1400 }];
+  writeFileSync(join(folder, "10-chain.conflist"), JSON.stringify({ cniVersion: "1.0.0", name: "chain", plugins: [bridge, ...rest] }));
+  writeFileSync(join(folder, "20-wrong.conflist"), JSON.stringify({ cniVersion: "1.0.0", name: "wrong", plugins: [bridge, { type: "tuning", sysctl: { "net.no.such": "1" } }] }));
+  const { name } = await stage.addPod("pod1");
+  const traces = async (path: string): Promise<string[]> => {
+    const told: string[] = [];
+    for (const [verb, network] of [["add", "chain"], ["check", "chain"], ["del", "chain"], ["del", "chain"], ["add", "wrong"], ["del", "wrong"]] as const) {
+      const env = { NETCONFPATH: folder, CNI_PATH: path, CAP_ARGS: '{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}' };
+      const { code, err } = await stage.node.exec([program, "cni", verb, network, name, "--trace"], { env });
+      told.push(`${verb} ${network}: ${code}\n${err.replaceAll(/after [\d.]+ ms|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g, "…")}`);
+    }
+    return told;
+  };
+  const inside = await traces(binFolder);
+  expect(inside.map((text) => text.split("\n", 1)[0])).toEqual(["add chain: 0", "check chain: 0", "del chain: 0", "del chain: 0", "add wrong: 1", "del wrong: 0"]);
+  expect(await traces(copies)).toEqual(inside);
 });
 
 shellTest("what is wrong is named, with where it came from", async (stage, { cni, folder }) => {
