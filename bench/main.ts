@@ -91,6 +91,7 @@ async function measured(one: Case, rounds: number): Promise<Row[]> {
 
 const TITLES: Readonly<Record<Measure, string>> = {
   version: "VERSION, whole process", add: "ADD, whole process", del: "DEL, whole process",
+  addBusy: "ADD, processor time", delBusy: "DEL, processor time",
   adds: `${CROWD} ADDs at once`, dels: `${CROWD} DELs at once`, memory: "resident memory of an ADD",
 };
 

@@ -38,14 +38,14 @@ export async function measure(one: Case, { rounds, crowd }: RoundsOptions): Prom
     await ask(who, { what: "call", command: "ADD", pod: RESIDENT });
   }
   const samples = {
-    ...(wants("version", "add", "del", "memory") && (await alone(ask, rounds, wants("version")))),
+    ...(wants("version", "add", "del", "addBusy", "delBusy", "memory") && (await alone(ask, rounds, wants("version")))),
     ...(wants("adds", "dels") && (await together(ask, crowd))),
   };
   return Object.fromEntries(Object.entries(samples).filter(([measured]) => measured in one.takes));
 }
 
 async function alone(ask: Ask, rounds: number, withVersion: boolean): Promise<Answer> {
-  const samples = { version: empty(), add: empty(), del: empty(), memory: empty() };
+  const samples = { version: empty(), add: empty(), del: empty(), addBusy: empty(), delBusy: empty(), memory: empty() };
   const pods = Array.from({ length: rounds }, (_, at) => `bench-${at}`);
   for (const who of turns(0)) await ask(who, { what: "prepare", pods });
   for (const [round, pod] of pods.entries()) {
@@ -56,6 +56,8 @@ async function alone(ask: Ask, rounds: number, withVersion: boolean): Promise<An
       samples.add[who].push(add.ms);
       samples.memory[who].push(add.mebibytes);
       samples.del[who].push(del.ms);
+      samples.addBusy[who].push(add.busyMs);
+      samples.delBusy[who].push(del.busyMs);
     }
   }
   for (const who of turns(0)) await ask(who, { what: "clear", pods });

@@ -25,9 +25,11 @@ export type Task =
   /** Takes so many addresses, or host ports. */
   | { what: "take"; count: number };
 
-/** Of `call` and `crowd` the time; of `call` also the most that the process had resident. */
+/** Of `call` and `crowd` the time; of `call` also the processor's, and the most that the process had resident. */
 export interface Sample {
   ms: number;
+  /** Of all processors, in programs and in the kernel for them; with those of processes that were started and waited for. */
+  busyMs: number;
   mebibytes: number;
 }
 
@@ -36,7 +38,7 @@ class SampleFailure extends Error {
   override readonly name = "SampleFailure";
 }
 
-const nothing: Sample = { ms: 0, mebibytes: 0 };
+const nothing: Sample = { ms: 0, busyMs: 0, mebibytes: 0 };
 
 async function perform(side: Sided, task: Task): Promise<Sample> {
   if (task.what === "call") return side.kernelOnly && task.command === "DEL" ? deleteCable(side, task.pod) : call(side, task.command, task.pod);
@@ -56,7 +58,7 @@ function call(side: Sided, command: string, pod: string): Sample {
   const { exitCode, stdout, stderr, resourceUsage } = Bun.spawnSync(argv, { env, stdin, stdout: "pipe", stderr: "pipe" });
   const ms = performance.now() - begun;
   if (failed(exitCode, stdout.toString())) throw failure(side, command, `${stdout}${stderr}`);
-  return { ms, mebibytes: (resourceUsage?.maxRSS ?? 0) / 1024 / 1024 };
+  return { ms, busyMs: Number(resourceUsage?.cpuTime.total ?? 0) / 1000, mebibytes: (resourceUsage?.maxRSS ?? 0) / 1024 / 1024 };
 }
 
 /** Times the kernel; the plugin then gives the address back. */

@@ -11,7 +11,7 @@
  */
 import { commentOf, sameRule, words, type Chain, type Change, type KernelRule, type Mac, type Netns, type Nft, type Rule } from "@vethwork/linux";
 import { digestOf, type Attached } from "../shared/attachment.ts";
-import { hasNftables } from "../shared/nftables.ts";
+import { hasTable } from "../shared/nftables.ts";
 
 const TABLE = { family: "bridge", name: "nat" } as const;
 const DSTNAT = -300; // linux/netfilter_bridge.h NF_BR_PRI_NAT_DST_BRIDGED; ebtables' table nat has the same
@@ -58,12 +58,12 @@ export function ensureSpoofCheck(host: Netns, attached: Attached, from: Sender):
 }
 
 export function deleteSpoofCheck(host: Netns, attached: Attached): void {
-  if (hasNftables(host)) host.nft.update((change, nft) => deleteAll(change, nft, [idOf(attached)]));
+  if (hasTable(host, TABLE)) host.nft.update((change, nft) => deleteAll(change, nft, [idOf(attached)]));
 }
 
 /** Takes away the checks of ports that are no more. Whose they were does not matter: nothing comes in by them. */
 export function collectSpoofChecks(host: Netns): void {
-  if (!hasNftables(host)) return;
+  if (!hasTable(host, TABLE)) return;
   host.nft.update((change, nft) => {
     const ports = new Set(host.links.list().map(({ name }) => name));
     const stale = nft.rules(PREROUTING).filter((rule) => commentOf(rule).startsWith(PREFIX) && !ports.has(deviceIn(rule) ?? ""));

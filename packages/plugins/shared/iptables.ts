@@ -9,7 +9,7 @@
  */
 import { CniError, ErrorCode, oneLine } from "@vethwork/cni";
 import { findText, ignore, kernelCall, type Family, type Netns } from "@vethwork/linux";
-import { hasNftables } from "./nftables.ts";
+import { hasTable } from "./nftables.ts";
 
 const TOOLS = { 4: "iptables", 6: "ip6tables" } as const;
 const NAMES = { 4: "ip_tables_names", 6: "ip6_tables_names" } as const;
@@ -49,7 +49,7 @@ export function iptables(purpose: Purpose): Iptables {
   const list = (family: Family): string[] => run(purpose, TOOLS[family], { argv: ["-w", WAIT_SECONDS, "-t", table, "-S"] }).trim().split("\n");
   const isLegacy = (): boolean => ([4, 6] as const).some((family) => (findText(`/proc/net/${NAMES[family]}`) ?? "").split("\n").includes(table));
   const has = (host: Netns, name: string): boolean =>
-    hasNftables(host) && (["ip", "ip6"] as const).some((family) => host.nft.findChain({ table: { family, name: table }, name }) !== undefined);
+    (["ip", "ip6"] as const).some((family) => hasTable(host, { family, name: table }) && host.nft.findChain({ table: { family, name: table }, name }) !== undefined);
   const restore = (family: Family, lines: readonly string[]): void => {
     if (lines.length === 0) return;
     const stdin = `*${table}\n${lines.join("\n")}\nCOMMIT\n`;

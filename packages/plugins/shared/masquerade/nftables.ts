@@ -11,7 +11,7 @@
  */
 import { commentOf as commentIn, networkOf, parseCidr, sameRule, words, type Chain, type Change, type Cidr, type Netns, type Nft, type Rule } from "@vethwork/linux";
 import type { Owner } from "../attachment.ts";
-import { hasNftables } from "../nftables.ts";
+import { hasTable } from "../nftables.ts";
 import { commentOf, networkMark, ownerMark } from "../names.ts";
 
 const TABLE = { family: "inet", name: "cni_plugins_masquerade" } as const;
@@ -66,7 +66,7 @@ export function collectRules(host: Netns, network: string, keep: readonly Owner[
 }
 
 function deleteWhere(host: Netns, isStale: (comment: string) => boolean): void {
-  if (!hasNftables(host)) return;
+  if (!hasTable(host, TABLE)) return;
   host.nft.update((change, nft) => {
     const there = nft.rules(CHECKS);
     const stale = there.filter((rule) => isStale(commentIn(rule)));
