@@ -8,9 +8,9 @@
  *
  * Reads tasks as lines of JSON, answers each with a line, and ends when there are no more.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Netns } from "@vethwork/linux";
+import { Netns, forgetContent } from "@vethwork/linux";
 import { hostEndName } from "@vethwork/plugins/shared/attachment.ts";
 import type { Side } from "./cases.ts";
 import { NETNS, startsOf, type Start } from "./starts.ts";
@@ -120,8 +120,20 @@ function run(...argv: string[]): void {
   if (exitCode !== 0) throw new SampleFailure(`Cannot run "${argv.join(" ")}": ${stderr.toString().trim()}`);
 }
 
+/**
+ * How the kernel holds a program, page by page or in large pieces, is a matter of who read it first, and a sixth of a start
+ * (docs/decisions/0025-a-program-is-read-in-one-go.md): so each side's are read in one go before.
+ */
+function readPrograms(bin: string): void {
+  for (const program of new Set(readdirSync(bin).map((name) => realpathSync(join(bin, name))))) {
+    forgetContent(program);
+    readFileSync(program);
+  }
+}
+
 if (import.meta.main) {
   const given: Side = JSON.parse(process.argv[2] ?? "");
+  readPrograms(given.bin);
   const side: Sided = { ...given, startOf: startsOf(given) };
   for await (const line of console) console.log(JSON.stringify(await perform(side, JSON.parse(line))));
 }

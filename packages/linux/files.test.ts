@@ -1,11 +1,12 @@
 /** Files and locks: what is there, what is gone, who holds what, and what happens when several do it at once. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, statfsSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
-  appendText, createText, deleteEmptyFolder, deleteFile, ensureFolder, findText, findTime, folderOf, isFile, isSameFile, listFolder, lockFile, readText, replaceText, setTime, writeText,
+  appendText, createText, deleteEmptyFolder, deleteFile, ensureFolder, findText, findTime, folderOf, forgetContent, isFile, isSameFile, listFolder, lockFile, readText, replaceText, setTime, writeText,
 } from "./files.ts";
+import { skipped } from "../../tests/conformance/node/needs.ts";
 
 let folder = "";
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), "files-"))));
@@ -24,6 +25,25 @@ test("text is written, added to, replaced and read, whatever its letters and its
   expect(statSync(at("text")).mode & 0o777).toBe(0o600);
   expect(readdirSync(folder).filter((name) => name.endsWith(".new"))).toEqual([]);
 });
+
+const pagesOf = (path: string): number => Number(Bun.spawnSync(["fincore", "--noheadings", "--output", "PAGES", path]).stdout.toString());
+const lacks = Bun.which("fincore") === null ? "fincore" : isInMemory(tmpdir()) ? "a disk" : "";
+test.skipIf(lacks !== "")(skipped("what the kernel holds of a file is forgotten, and comes back from the disk", lacks), () => {
+  writeFileSync(at("large"), "x".repeat(1 << 20));
+  const fd = openSync(at("large"), "r");
+  fsyncSync(fd);
+  closeSync(fd);
+  expect(pagesOf(at("large"))).toBeGreaterThan(0);
+  forgetContent(at("large"));
+  expect(pagesOf(at("large"))).toBe(0);
+  expect(readText(at("large"))).toBe("x".repeat(1 << 20));
+  expect(pagesOf(at("large"))).toBeGreaterThan(0);
+  expect(() => forgetContent(at("nothing"))).toThrow("ENOENT");
+});
+
+function isInMemory(path: string): boolean {
+  return statfsSync(path).type === 0x01021994; // linux/magic.h TMPFS_MAGIC
+}
 
 test("what is absent is undefined or false, below a file, too; what cannot be done is the kernel's error", () => {
   writeText(at("plain"), "");

@@ -6,10 +6,11 @@
  */
 import { isErrno, unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
-import { closeFile, factsOf, findFacts, findFile, flock, makeFolder, namesIn, openFile, readFile, rename, setFileTime, unlink, writeFile } from "./libc.ts";
+import { closeFile, factsOf, findFacts, findFile, flock, forgetPages, makeFolder, openFile, readEntries, readFile, rename, setFileTime, unlink, writeFile } from "./libc.ts";
 import { pause } from "./pause.ts";
 import { AT, O } from "./uapi/fs.ts";
 import { LOCK } from "./uapi/socket.ts";
+import { struct, u16, u64, u8 } from "./wire/codec.ts";
 
 const ABSENT = ["ENOENT", "ENOTDIR"] as const;
 const OWNER_ONLY = 0o600;
@@ -49,6 +50,16 @@ export function readAll(fd: number, waitForMore?: () => void): Uint8Array {
 }
 
 const readSome = (fd: number, into: Uint8Array): number | undefined => unless(["EAGAIN", "EINTR"], () => readFile(fd, into));
+
+/** Has the kernel forget what it holds of a file that nobody has mapped now: who reads it next, has it read from the disk. */
+export function forgetContent(path: string): void {
+  const fd = openFile(path, O.RDONLY);
+  try {
+    forgetPages(fd);
+  } finally {
+    closeFile(fd);
+  }
+}
 
 /** Makes a file that must not be there yet; false where it is (open(2), O_EXCL: of many at once one wins). */
 export function createText(path: string, text: string): boolean {
@@ -137,6 +148,30 @@ function makeFolders(path: string, mode: number): void {
 export function folderOf(path: string): string {
   const end = path.lastIndexOf("/");
   return end < 0 ? "." : end === 0 ? "/" : path.slice(0, end);
+}
+
+/** struct linux_dirent64 (getdents64(2)) up to the name, which ends with a zero byte. */
+const dirent = struct({ d_ino: u64, d_off: u64, d_reclen: u16, d_type: u8 });
+
+/** The names in a folder, in the file system's order. */
+export function namesIn(path: string): string[] {
+  const fd = openFile(path, O.RDONLY | O.DIRECTORY);
+  try {
+    const names: string[] = [];
+    const buffer = new Uint8Array(64 * 1024);
+    for (;;) {
+      const length = readEntries(fd, path, buffer);
+      if (length === 0) return names.filter((name) => name !== "." && name !== "..");
+      for (let at = 0; at < length; ) {
+        const { d_reclen } = dirent.decode(buffer.subarray(at));
+        const text = buffer.subarray(at + dirent.size, at + d_reclen);
+        names.push(new TextDecoder().decode(text.subarray(0, text.indexOf(0))));
+        at += d_reclen;
+      }
+    }
+  } finally {
+    closeFile(fd);
+  }
 }
 
 /** The names in a folder; none where there is no folder. */

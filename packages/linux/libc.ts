@@ -13,7 +13,7 @@ import { KernelError, errnoName } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
 import { AT, O, S, STATX } from "./uapi/fs.ts";
 import { SO, SOL } from "./uapi/socket.ts";
-import { encode, pad, struct, u16, u32, u64, u8 } from "./wire/codec.ts";
+import { encode, pad, struct, u16, u32, u64 } from "./wire/codec.ts";
 
 /** Where this thread's errno stands, known before the first call that may fail: looking it up sets errno. */
 let errnoAt: Pointer | undefined;
@@ -68,6 +68,12 @@ const more = lazily(() => {
 /** One C function, twice: its last argument is an address or a number. */
 const device = lazily(() => dlopen("libc.so.6", { ioctl: { args: ["i32", FFIType.u64_fast, "ptr"], returns: "i32" } }).symbols);
 const control = lazily(() => dlopen("libc.so.6", { ioctl: { args: ["i32", FFIType.u64_fast, FFIType.u64_fast], returns: "i32" } }).symbols);
+
+/** For who puts programs into place, and no plugin. */
+const advice = lazily(() => {
+  libc();
+  return dlopen("libc.so.6", { posix_fadvise: { args: ["i32", FFIType.i64_fast, FFIType.i64_fast, "i32"], returns: "i32" } }).symbols;
+});
 
 const SOCK_CLOEXEC = 0o2000000; // set on every socket: no child inherits one
 
@@ -167,6 +173,14 @@ export function writeFile(fd: number, bytes: Uint8Array): number {
   return checked("write to a file", libc().write(s32(fd), bytes, bytes.length));
 }
 
+const DONTNEED = 4; // linux/fadvise.h POSIX_FADV_DONTNEED, everywhere but on s390x
+
+/** Has the kernel forget what it holds of a file, but for what is not on the disk yet, or mapped by somebody (posix_fadvise(2)). */
+export function forgetPages(fd: number): void {
+  const number = advice().posix_fadvise(s32(fd), 0, 0, DONTNEED); // tells the error itself, and not by errno
+  if (number !== 0) throw failureOf("forget a file's pages", number);
+}
+
 /** Asks a driver for something that takes a number (ioctl(2)). */
 export function ioctl(fd: number, request: number, argument: number): void {
   if (!Number.isInteger(argument) || argument < 0 || argument > 0xffff_ffff) throw new RangeError(`Cannot call libc: ${argument} (an unsigned 32-bit integer is wanted)`);
@@ -207,8 +221,6 @@ const statx = struct({
 });
 /** struct timespec twice: access and modification (utimensat(2)). */
 const timespecs = struct({ atime_sec: u64, atime_nsec: u64, mtime_sec: u64, mtime_nsec: u64 });
-/** struct linux_dirent64 (getdents64(2)) up to the name, which ends with a zero byte. */
-const dirent = struct({ d_ino: u64, d_off: u64, d_reclen: u16, d_type: u8 });
 
 export interface FileFacts {
   /** Device and inode: no two files that there are now have the same. */
@@ -253,25 +265,9 @@ export function setFileTime(path: string, seconds: number): void {
   checked(`set the time of "${path}"`, libc().utimensat(AT.FDCWD, cstring(path), times, 0));
 }
 
-/** The names in a folder (getdents64(2)), in the file system's order. */
-export function namesIn(path: string): string[] {
-  const fd = openFile(path, O.RDONLY | O.DIRECTORY);
-  try {
-    const names: string[] = [];
-    const buffer = new Uint8Array(64 * 1024);
-    for (;;) {
-      const length = checked(`list "${path}"`, more().getdents64(fd, buffer, buffer.length));
-      if (length === 0) return names.filter((name) => name !== "." && name !== "..");
-      for (let at = 0; at < length; ) {
-        const { d_reclen } = dirent.decode(buffer.subarray(at));
-        const text = buffer.subarray(at + dirent.size, at + d_reclen);
-        names.push(new TextDecoder().decode(text.subarray(0, text.indexOf(0))));
-        at += d_reclen;
-      }
-    }
-  } finally {
-    closeFile(fd);
-  }
+/** Reads what is in a folder, struct linux_dirent64 one after another; returns the number of bytes, 0 at the end (getdents64(2)). */
+export function readEntries(fd: number, path: string, into: Uint8Array): number {
+  return checked(`list "${path}"`, more().getdents64(s32(fd), into, into.length));
 }
 
 /** The magic number of the file system that `fd` is on (fstatfs(2), f_type), as in linux/magic.h. */

@@ -6,8 +6,7 @@
  */
 import { unless } from "./errors.ts";
 import { kernelCall } from "./faults.ts";
-import { put, readText } from "./files.ts";
-import { namesIn } from "./libc.ts";
+import { namesIn, put, readText } from "./files.ts";
 
 export interface Sysctl {
   /** The value as the kernel prints it; undefined where this kernel has no such parameter, or one that is only written. */

@@ -8,7 +8,7 @@
  */
 import { chmodSync, closeSync, copyFileSync, fsyncSync, lstatSync, mkdirSync, openSync, readlinkSync, readSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { isSameFile } from "@vethwork/linux";
+import { forgetContent, isSameFile } from "@vethwork/linux";
 
 /** The binary's name in a folder of plugins, and what its links point to. */
 export const BINARY = "vethwork";
@@ -49,8 +49,16 @@ function stampOf(path: string): string | undefined {
   return facts && `${facts.dev}:${facts.ino}:${facts.size}:${facts.ctimeNs}`;
 }
 
-function haveSameBytes(...paths: readonly [string, string]): boolean {
-  if (statSync(paths[0]).size !== statSync(paths[1]).size) return false;
+/**
+ * The second is read from the disk. What the kernel has read of a program because processes jumped into it, it holds page by page, and
+ * each start pays for each page; what is read from one end to the other, it holds in large pieces. After a boot, plugins have
+ * been started before anybody read the file: all starts would be a sixth slower until the next boot
+ * (docs/decisions/0025-a-program-is-read-in-one-go.md).
+ */
+function haveSameBytes(program: string, target: string): boolean {
+  const paths = [program, target];
+  if (statSync(program).size !== statSync(target).size) return false;
+  forgetContent(target);
   const files = paths.map((path) => openSync(path, "r"));
   const pieces = files.map(() => Buffer.alloc(1 << 20));
   try {
