@@ -54,11 +54,7 @@ export function changesInto(operations: Request<unknown>[]): Change {
   const placed = (verb: string, rule: Rule, flags: number): void => {
     const { chain, comment } = rule;
     const value = ofRules(chain);
-    const attrs = {
-      ...value.attrs,
-      EXPRESSIONS: expressionsOf(rule),
-      ...(comment !== undefined && { USERDATA: commentBytes(comment) }),
-    };
+    const attrs = { ...value.attrs, EXPRESSIONS: expressionsOf(rule), ...userdataOf(rule) };
     put(`${verb} rule "${comment ?? ""}" of chain "${chain.name}"`, { message: NFT_MSG.NEWRULE, flags, codec: ruleMessage, value: { ...value, attrs } });
   };
   const putElements = (set: NftSet, elements: readonly Element[], flags: number): void => {
@@ -67,13 +63,16 @@ export function changesInto(operations: Request<unknown>[]): Change {
     }
   };
   return {
-    ensureTable: (table) =>
-      put(`make table "${table.name}"`, { message: NFT_MSG.NEWTABLE, flags: CREATE, codec: tableMessage, value: ofTable(table) }),
+    ensureTable: (table) => {
+      const value = ofTable(table);
+      const attrs = { ...value.attrs, ...userdataOf(table) };
+      put(`make table "${table.name}"`, { message: NFT_MSG.NEWTABLE, flags: CREATE, codec: tableMessage, value: { ...value, attrs } });
+    },
     deleteTable: (table) =>
       put(`delete table "${table.name}"`, { message: NFT_MSG.DELTABLE, codec: tableMessage, value: ofTable(table) }),
     ensureChain: (chain) => {
       const value = ofChain(chain);
-      const attrs = { ...value.attrs, ...(chain.base && baseOf(chain.base)) };
+      const attrs = { ...value.attrs, ...(chain.base && baseOf(chain.base)), ...userdataOf(chain) };
       put(`make chain "${chain.name}"`, { message: NFT_MSG.NEWCHAIN, flags: CREATE, codec: chainMessage, value: { ...value, attrs } });
     },
     flushChain: (chain) =>
@@ -114,6 +113,8 @@ function portions<E>(elements: readonly E[]): (readonly E[])[] {
   const count = Math.ceil(elements.length / PORTION);
   return Array.from({ length: count }, (_, at) => elements.slice(at * PORTION, (at + 1) * PORTION));
 }
+
+const userdataOf = ({ comment }: { comment?: string }) => (comment === undefined ? {} : { USERDATA: commentBytes(comment) });
 
 function baseOf({ type, hook, priority, policy }: Hook) {
   const HOOK = { HOOKNUM: HOOKS[hook], PRIORITY: priority >>> 0 };

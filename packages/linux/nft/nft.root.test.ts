@@ -104,6 +104,23 @@ kernelTest("a rule of every word is listed by nft as its own text says, and read
   expect(back.some((rule) => sameRule(rule, { chain, words: [words.drop] }))).toBe(false);
 });
 
+kernelTest("a rule that nft wrote is the same as ours, also where it reads a prefix otherwise", (here) => {
+  outputIn(here, "nft", `add table inet t; add chain inet t side; ${rules.slice(0, 7).map((rule) => `add rule inet t side ${textOf(rule)}`).join("; ")}`);
+  const back = here.nft.rules(side);
+  expect(back.map((rule, at) => sameRule(rule, rules[at] ?? { chain, words: [] }))).toEqual(back.map(() => true));
+  const others = [ip.saddr.eq(parseCidr("10.0.0.0/16")), ip.saddr.eq(parseCidr("11.0.0.0/8")), ip.daddr.eq(parseCidr("10.0.0.0/8"))];
+  expect(others.map((word) => back.some((rule) => sameRule(rule, { chain, words: [word, words.counter, words.accept], comment: "rule 0" })))).toEqual([false, false, false]);
+});
+
+kernelTest("comments of tables and chains are shown by nft", (here) => {
+  const named: Table = { family: "inet", name: "named", comment: "whose it is" };
+  here.nft.transaction((change) => {
+    change.ensureTable(named);
+    change.ensureChain({ table: named, name: "c", comment: "what it does" });
+  });
+  expect(lines(here)).toEqual(expect.arrayContaining(['comment "whose it is"', 'comment "what it does"']));
+});
+
 kernelTest("sets, intervals and maps hold what was put in, lose what was taken out, and are emptied", (here) => {
   fill(here);
   expect(ruleset(here)).toContain("elements = { 10.1.0.0/16, 10.3.0.0/24 }");

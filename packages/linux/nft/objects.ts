@@ -10,6 +10,8 @@ export interface Table {
   name: string;
   /** As read: the netlink port of the only program that may change it (NFT_TABLE_F_OWNER). */
   owner?: number;
+  /** For people; up to 127 bytes. Given when the table is made. */
+  comment?: string;
 }
 
 /** Where in a packet's way a base chain stands, and what becomes of a packet that no rule decides on. */
@@ -26,6 +28,8 @@ export interface Chain {
   name: string;
   /** Absent: a chain that only jumps lead to. */
   base?: Hook;
+  /** For people; up to 127 bytes. Given when the chain is made. */
+  comment?: string;
 }
 
 /** Types of set keys and map values, as nft(8) names them. */

@@ -63,12 +63,46 @@ function isEnd(one: Expression): boolean {
 const isNoCondition = (one: Expression): boolean =>
   one.kind === "counter" || (one.kind === "unknown" && one.name === "log") || (one.kind === "match" && one.data?.NAME === "comment");
 
-/** True where expressions do the same: what is zero may be absent, what was counted is left out. */
+/** True where expressions do the same, also where a prefix is read otherwise. */
 function sameExpressions(some: readonly Expression[], others: readonly Expression[]): boolean {
+  if (areAlike(some, others)) return true;
+  const hasMask = [some, others].some((list) => list.some(({ kind }) => kind === "bitwise"));
+  return hasMask && areAlike(withShortLoads(some), withShortLoads(others));
+}
+
+/** What is zero may be absent, what was counted is left out. */
+function areAlike(some: readonly Expression[], others: readonly Expression[]): boolean {
   return some.length === others.length && some.every((one, at) => {
     const other = others[at];
     return one.kind === "counter" ? other?.kind === "counter" : isAlike(one, other);
   });
+}
+
+/**
+ * A prefix of whole bytes can be compared under its mask, or by loading no more than those bytes, as nft(8) does since 0.9.2:
+ * here the one is put as the other.
+ */
+function withShortLoads(expressions: readonly Expression[]): Expression[] {
+  const out: Expression[] = [];
+  for (const one of expressions) {
+    const [load, mask] = out.slice(-2);
+    if (one.kind === "cmp" && load?.kind === "payload" && mask?.kind === "bitwise") {
+      const length = wholeBytesOf(mask.data?.MASK?.VALUE, mask.data?.XOR?.VALUE);
+      const value = one.data?.DATA?.VALUE;
+      if (length > 0 && value) {
+        out.splice(-2, 2, { ...load, data: { ...load.data, LEN: length } }, { ...one, data: { ...one.data, DATA: { VALUE: value.subarray(0, length) } } });
+        continue;
+      }
+    }
+    out.push(one);
+  }
+  return out;
+}
+
+/** How many bytes a mask keeps from the start, where it keeps those and nothing else; otherwise 0. */
+function wholeBytesOf(mask: Uint8Array = new Uint8Array(), flipped: Uint8Array = new Uint8Array()): number {
+  const kept = mask.findIndex((byte) => byte !== 0xff);
+  return kept > 0 && mask.subarray(kept).every((byte) => byte === 0) && flipped.every((byte) => byte === 0) ? kept : 0;
 }
 
 function isAlike(one: unknown, other: unknown): boolean {
