@@ -65,7 +65,7 @@ export default definePlugin({
       lease = withGateways(addIpam(context), plan);
 
       // 4. The pod's side: address, then up, then routes. A route needs a device that is up.
-      dressInterface(pod, far, { ...lease, dad: plan.enabledad, announce: true });
+      dressInterface(pod, far, { ...lease, dad: plan.enabledad, linkLocal: true, announce: [4] });
 
       // 5. The gateway: the switch gets an address in the pod's subnet, and the node is a router.
       if (plan.isGateway) gateway = becomeGateway(host, bridge, lease, plan);

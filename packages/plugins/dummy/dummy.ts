@@ -21,7 +21,7 @@ export default definePlugin({
 
   add(context) {
     wantIpam(context.config);
-    return addSubinterface(context, { announce: false, make: (name, { pod }) => pod.links.add({ kind: "dummy", name }) });
+    return addSubinterface(context, { announce: [], make: (name, { pod }) => pod.links.add({ kind: "dummy", name }) });
   },
 
   check(context) {

@@ -39,7 +39,7 @@ export default definePlugin({
 
     // 2. The addresses, and the device up with them.
     const lease = config.ipam ? addIpam(context) : {};
-    if (moved) dressInterface(pod, moved.link, { ...lease, dad: false, announce: (lease.ips ?? []).length > 0 });
+    if (moved) dressInterface(pod, moved.link, { ...lease, dad: false, announce: [] });
     return resultOf(lease, { name: args.ifname, sandbox: args.netns, ...(moved && { mac: String(moved.link.mac) }) }, config.dns);
   },
 

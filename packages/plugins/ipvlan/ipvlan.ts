@@ -19,7 +19,7 @@ import { addSubinterface, checkSubinterface, collectSubinterfaces, deleteSubinte
 
 const options = config({
   master: [string, "", "The node's device to sit on; unless given, the interface of the plugin before, or that of the default route."],
-  mode: [oneOf("l2", "l3", "l3s"), "l2", "Who answers for the pod's addresses: the pod, or the node's kernel."],
+  mode: [{ ...oneOf("l2", "l3", "l3s"), emptyIsAbsent: true }, "l2", "Who answers for the pod's addresses: the pod, or the node's kernel."],
   mtu: [integer({ min: 0, max: 65535 }), 0, "Largest packet in bytes; 0 takes the parent's."],
   linkInContainer: [boolean, false, "Look for the parent in the pod instead of on the node."],
 });
@@ -36,7 +36,7 @@ export default definePlugin({
     }
     const master = masterOf(context.config.master, prevResult);
     return addSubinterface(context, {
-      announce: true,
+      announce: [4, 6],
       given: ipam ? undefined : prevResult,
       make: (name, { host, pod }) => {
         const home = linkInContainer ? pod : host;

@@ -20,7 +20,7 @@ import { addSubinterface, checkMtu, checkSubinterface, collectSubinterfaces, del
 
 const options = config({
   master: [string, "", "The node's device to sit on; unless given, that of the default route."],
-  mode: [oneOf("bridge", "private", "vepa", "passthru"), "bridge", "Who reaches whom among the pods of one parent."],
+  mode: [{ ...oneOf("bridge", "private", "vepa", "passthru"), emptyIsAbsent: true }, "bridge", "Who reaches whom among the pods of one parent."],
   mtu: [integer, 0, "Largest packet in bytes, no more than the parent's; 0 takes the parent's."],
   mac: [mac, undefined, "The pod's MAC address; unless given, the kernel chooses one."],
   linkInContainer: [boolean, false, "Look for the parent in the pod instead of on the node."],
@@ -37,7 +37,7 @@ export default definePlugin({
     const { mode, master, mtu, linkInContainer, bcqueuelen } = context.config;
     const address = wantedMac(context.config, context.args);
     return addSubinterface(context, {
-      announce: true,
+      announce: [4, 6],
       make: (name, { host, pod }) => {
         const home = linkInContainer ? pod : host;
         const parent = parentOf(home, master);

@@ -60,7 +60,7 @@ export default definePlugin({
     const ends = endsOf(lease);
 
     // 3. The pod's side: address, up, routes; then its whole subnet goes to the gateway, for nobody else is on the cable.
-    dressInterface(pod, far, { ...lease, dad: false, announce: false });
+    dressInterface(pod, far, { ...lease, dad: false, announce: [] });
     for (const end of ends) routeByGateway(pod, far, end);
 
     // 4. The node's side: the gateway's address, the way to the pod, and the node is a router now.

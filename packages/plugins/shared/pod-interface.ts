@@ -8,7 +8,7 @@
  * pod one to two seconds in which it cannot send. Who wants it all the same waits for its end here.
  */
 import { CniError, ErrorCode, type Args, type Result, type Route } from "@vethwork/cni";
-import { networkOf, parseCidr, parseIp, pause, sameIp, type Link, type Netns } from "@vethwork/linux";
+import { networkOf, parseCidr, parseIp, pause, sameIp, type Family, type Link, type Netns } from "@vethwork/linux";
 import { addressesOf } from "./chained.ts";
 
 /** What ip(8) and the reference plugins leave in a route's protocol field: "boot", somebody who is not a daemon. */
@@ -19,16 +19,19 @@ const DAD_TIMEOUT_MS = 5_000;
 export interface Dress extends Pick<Result, "ips" | "routes"> {
   /** Look for duplicates of IPv6 addresses, and wait for the outcome. */
   dad: boolean;
-  /** Tell the others on the link who has the IPv4 address now: one of them may remember who had it before. */
-  announce: boolean;
+  /** The same of its link-local address, also where it gets no other. */
+  linkLocal?: boolean;
+  /** Of which families to tell the others on the link who has the addresses now: one of them may remember who had them before. */
+  announce: readonly Family[];
 }
 
 /** Gives the link what the result says, and switches it on. */
-export function dressInterface(pod: Netns, link: Link, { ips = [], routes = [], dad, announce }: Dress): void {
+export function dressInterface(pod: Netns, link: Link, { ips = [], routes = [], dad, linkLocal = false, announce }: Dress): void {
   const addresses = ips.map(({ address }) => parseCidr(address));
   const hasIpv6 = addresses.some(({ family }) => family === 6);
-  if (announce) pod.sysctl.setIfThere(`net/ipv4/conf/${link.name}/arp_notify`, 1);
-  if (hasIpv6) enableIpv6(pod, link, dad);
+  for (const family of announce) pod.sysctl.setIfThere(family === 4 ? `net/ipv4/conf/${link.name}/arp_notify` : `net/ipv6/conf/${link.name}/ndisc_notify`, 1);
+  if (hasIpv6) enableIpv6(pod, link);
+  if (hasIpv6 || linkLocal) setDad(pod, link, dad);
   for (const address of addresses) pod.addrs.add(link, { address, nodad: !dad });
   pod.links.set(link, { up: true });
   if (hasIpv6 && dad) waitForDad(pod, link);
@@ -36,9 +39,13 @@ export function dressInterface(pod: Netns, link: Link, { ips = [], routes = [], 
 }
 
 /** Runtimes may have switched IPv6 off in the pod. Its addresses stay when the link goes down and up again. */
-function enableIpv6(pod: Netns, { name }: Link, dad: boolean): void {
+function enableIpv6(pod: Netns, { name }: Link): void {
   for (const device of ["lo", name]) pod.sysctl.setIfThere(`net/ipv6/conf/${device}/disable_ipv6`, 0);
   pod.sysctl.setIfThere(`net/ipv6/conf/${name}/keep_addr_on_down`, 1);
+}
+
+/** Whether the kernel looks for duplicates of the link's IPv6 addresses, its link-local one among them. */
+function setDad(pod: Netns, { name }: Link, dad: boolean): void {
   if (dad) pod.sysctl.setIfThere(`net/ipv6/conf/${name}/enhanced_dad`, 1);
   pod.sysctl.setIfThere(`net/ipv6/conf/${name}/accept_dad`, dad ? 1 : 0);
 }

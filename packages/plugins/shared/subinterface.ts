@@ -11,7 +11,7 @@
  * addresses, up, routes. Which device it is, and what CHECK looks at beside, is each plugin's.
  */
 import { CniError, ErrorCode, type Context, type Dns, type Ipam, type Result } from "@vethwork/cni";
-import { Netns, isErrno, type Link } from "@vethwork/linux";
+import { Netns, isErrno, type Family, type Link } from "@vethwork/linux";
 import { hostEndName } from "./attachment.ts";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "./ipam/delegate.ts";
 import { openPod } from "./pod.ts";
@@ -25,8 +25,8 @@ export type SubinterfaceContext = Context<{ ipam?: Ipam; dns?: Dns }>;
 export interface Making {
   /** Makes the device in the pod, under `name`. */
   make: (name: string, namespaces: { host: Netns; pod: Netns }) => void;
-  /** Tell the others on the wire who has the addresses now. */
-  announce: boolean;
+  /** Of which families to tell the others on the wire who has the addresses now. */
+  announce: readonly Family[];
   /** Addresses and routes to use instead of asking IPAM: those of the plugin before. */
   given?: Result | undefined;
 }
@@ -39,8 +39,7 @@ export function addSubinterface(context: SubinterfaceContext, { make, announce, 
   const link = born(context, pod, (name) => make(name, { host, pod }));
   const lease = given ?? (config.ipam ? addIpam(context) : {});
   const { ips = [], routes, dns = {} } = lease;
-  if (announce && ips.length > 0) pod.sysctl.setIfThere(`net/ipv6/conf/${link.name}/ndisc_notify`, 1);
-  dressInterface(pod, link, { ...lease, dad: false, announce: announce && ips.length > 0 });
+  dressInterface(pod, link, { ...lease, dad: false, announce: ips.length > 0 ? announce : [] });
   const names = config.dns ?? dns;
   return {
     interfaces: [{ name: link.name, mac: String(link.mac), sandbox: args.netns }],

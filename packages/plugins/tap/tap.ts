@@ -42,7 +42,7 @@ export default definePlugin({
     const { multiQueue, mtu, owner, group, selinuxContext, bridge } = context.config;
     const address = wantedMac(context.config, context.args);
     return addSubinterface(context, {
-      announce: true,
+      announce: [4],
       make: (name, { pod }) => {
         const master = bridgeOf(pod, bridge);
         const tap = { name, multiQueue, ...(owner !== undefined && { owner }), ...(group !== undefined && { group }) };

@@ -34,7 +34,7 @@ export default definePlugin({
     if (vlanId < 0 || vlanId > 4094) throw invalid(`invalid VLAN ID ${vlanId} (must be between 0 and 4094)`);
     if (!ipam) throw invalid("failed to execute IPAM delegate: no plugin name provided");
     return addSubinterface(context, {
-      announce: false,
+      announce: [],
       make: (name, { host, pod }) => {
         const home = linkInContainer ? pod : host;
         const parent = parentOf(home, master);

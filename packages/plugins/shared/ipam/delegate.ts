@@ -16,6 +16,7 @@ export interface IpamContext extends DelegateContext {
 
 /** Has the delegate give addresses. Its DEL is deferred first: the specification wants it after an ADD that failed, too. */
 export function addIpam(context: IpamContext & { undo: Undo }): Result {
+  if (!context.config.ipam) throw new CniError(ErrorCode.INVALID_CONFIG, 'no plugin name provided ("ipam" with a "type" is wanted)');
   context.undo.defer(() => deleteIpam(context));
   const lease = delegateAdd(callOf(context));
   if ((lease.ips ?? []).length > 0) return lease;

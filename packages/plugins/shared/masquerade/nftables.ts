@@ -14,8 +14,8 @@ import type { Owner } from "../attachment.ts";
 import { hasTable } from "../nftables.ts";
 import { commentOf, networkMark, ownerMark } from "../names.ts";
 
-const TABLE = { family: "inet", name: "cni_plugins_masquerade" } as const;
-const CHECKS: Chain = { table: TABLE, name: "masq_checks" };
+const TABLE = { family: "inet", name: "cni_plugins_masquerade", comment: "Masquerading for plugins from github.com/containernetworking/plugins" } as const;
+const CHECKS: Chain = { table: TABLE, name: "masq_checks", comment: "Masquerade traffic from certain IPs to any (non-multicast) IP outside their subnet" };
 const SRCNAT = 100; // as every other masquerade: table.ts here, kube-proxy, iptables' POSTROUTING
 const POSTROUTING: Chain = { table: TABLE, name: "postrouting", base: { type: "nat", hook: "postrouting", priority: SRCNAT } };
 
