@@ -1,0 +1,18 @@
+/** Every table, in the order of the plugins' names. */
+import { bridge } from "./rows/bridge.ts";
+import { dummy } from "./rows/dummy.ts";
+import { hostDevice } from "./rows/host-device.ts";
+import { hostLocal } from "./rows/host-local.ts";
+import { ipvlan } from "./rows/ipvlan.ts";
+import { loopback } from "./rows/loopback.ts";
+import { macvlan } from "./rows/macvlan.ts";
+import { ptp } from "./rows/ptp.ts";
+import { sbr } from "./rows/sbr.ts";
+import { staticTable } from "./rows/static.ts";
+import { tap } from "./rows/tap.ts";
+import { tuning } from "./rows/tuning.ts";
+import { vlan } from "./rows/vlan.ts";
+import { vrf } from "./rows/vrf.ts";
+import type { Table } from "./table.ts";
+
+export const tables: readonly Table[] = [bridge, dummy, hostDevice, hostLocal, ipvlan, loopback, macvlan, ptp, sbr, staticTable, tap, tuning, vlan, vrf];
