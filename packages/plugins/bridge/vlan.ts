@@ -97,6 +97,7 @@ export function ensureGatewayLink(host: Netns, bridge: Link, { vlan }: { vlan: n
   const { mtu } = bridge;
   host.links.add({ kind: "veth", name, mtu, peer: { name: gatewayPortName(named), mtu } });
   const port = host.links.get(gatewayPortName(named));
+  host.sysctl.setIfThere(`net/ipv6/conf/${port.name}/accept_ra`, 0); // as of every port: not from what a pod advertises
   host.links.set(port, { master: bridge, up: true }); // not at birth: an end does not come up before it has its peer
   host.links.set(host.links.get(name), { up: true });
   joinVlans(host, port, { vlan, trunk: undefined, preserveDefaultVlan: false });

@@ -22,7 +22,7 @@ const known = {
   "del-of-refused": { reference: [/^DEL[^:]*: .* exit: 1$/, /^DEL[^:]*: .* error: 999$/], ours: [/^DEL[^:]*: .* exit: 0$/] },
   "no-folder-for-nothing": { reference: [/ folder \/var\/lib\/cni(?:\/networks(?:\/mynet)?)? mode 755$/, / file \S+\/lock mode 750: ""$/, / file \S+\/last_reserved_ip\.\d mode 600: /] },
   "failed-add": {
-    reference: [/^(?:ADD|DEL): (?:node link (?:veth\(pod1\/eth0\)|cni0)|pod1 link (?:eth0|veth\(\?\)))$/, / node link cni0 (?:address|flag|info_data\.(?:bridge|root)_id)\b/, /^ADD: file \/run\/cni\/tuning\/pod1_eth0\.json /, forwarding],
+    reference: [/^(?:ADD|DEL): (?:node link (?:veth\(pod1\/eth0\)|cni0)|pod1 (?:link (?:eth0|veth\(\?\)|blue)|rule[46] priority 1000 src all l3mdev .*))$/, / node link cni0 (?:address|flag|info_data\.(?:bridge|root)_id)\b/, /^ADD: file \/run\/cni\/tuning\/pod1_eth0\.json /, forwarding],
     ours: [/ node link cni0 (?:address: 00:00:00:00:00:00|info_data\.(?:bridge|root)_id: 8000\.00:00:00:00:00:00)$/, forwarding],
   },
 
@@ -41,11 +41,11 @@ const known = {
   "cable-alias": { ours: [/ node link veth\(\S+\) ifalias: vethwork /] },
   "cable-queue": { ours: [/ node link veth\(\S+\) txqlen: 1000$/] },
   "no-dad": {
-    reference: [/ sysctl net\/ipv6\/conf\/\S+\/accept_dad: 1$/],
+    reference: [/ sysctl net\/ipv6\/conf\/\S+\/accept_dad: -?1$/],
     ours: [/ sysctl net\/ipv6\/conf\/\S+\/accept_dad: 0$/],
     rewrite: [/(?<= address \S+ family inet6 scope global) nodad true(?= )/, ""],
   },
-  "accept-ra": { reference: [/ node sysctl net\/ipv6\/conf\/eth0\/accept_ra: 1$/], ours: [/ node sysctl net\/ipv6\/conf\/eth0\/accept_ra: 2$/] },
+  "accept-ra": { reference: [/ node sysctl net\/ipv6\/conf\/(?:eth0|cni0\.\d+)\/accept_ra: 1$/], ours: [/ node sysctl net\/ipv6\/conf\/(?:eth0|cni0\.\d+)\/accept_ra: 2$/] },
   "route-metrics": {
     reference: [/ pod1 route type unicast dst 198\.51\.100\.0\/24 gateway \S+ dev eth0 table main protocol boot scope global$/],
     ours: [/ pod1 route type unicast dst 198\.51\.100\.0\/24 gateway \S+ dev eth0 table main protocol boot scope global metrics /],
@@ -59,6 +59,11 @@ const known = {
   },
   "check-without-ipam": { reference: [/^CHECK: bridge (?:exit: 1|error: 999)$/], ours: [/^CHECK: bridge exit: 0$/] },
   "check-tables": { reference: [/^CHECK: \S+ (?:exit: 1|error: 999)$/], ours: [/^CHECK: \S+ exit: 0$/] },
+  "vlan-gateway": {
+    reference: [/^DEL: node link (?:cni0\.100|veth\(node\/cni0\.100\)|cni0 flag LOWER_UP|cni0 (?:address|info_data\.(?:bridge|root)_id): \S*mac\(.*)$/],
+    ours: [/^DEL: node link cni0 (?:address|info_data\.(?:bridge|root)_id): (?:8000\.)?00:00:00:00:00:00$/],
+  },
+  "vlan-in-trunk": { reference: [/ node port veth\(pod1\/eth0\) vlan 100$/], ours: [/ node port veth\(pod1\/eth0\) vlan 100 flags \["PVID","Egress Untagged"\]$/] },
   "default-route-once": {},
   "null-in-trunk": { reference: [/^(?:ADD|DEL): bridge exit: 2$/], ours: [/^(?:ADD|DEL): bridge exit: [01]$/] },
   "gateway-twice": {},
@@ -67,13 +72,15 @@ const known = {
 
   // Devices
   "dns-of-ipam": { ours: [/ result dns\.nameservers\[0\]: 192\.0\.2\.53$/] },
+  "dns-of-dummy": { ours: [/ dummy result dns\.nameservers\[0\]: 192\.0\.2\.53$/] },
+  "del-without-parent": { reference: [/^DEL: \S+ (?:exit: 1|error: 999)$/, /^DEL: file \S+ mode 600: "pod1\\r\\neth0"$/], ours: [/^DEL: \S+ exit: 0$/] },
   "device-back": { reference: [/^(?:ADD|DEL): pod1 link eth0$/], ours: [/^(?:ADD|DEL): node link (?:dev0|far0 link: dev0)$/] },
   "device-gone": { reference: [/^DEL[^:]*: host-device (?:exit: 1|error: 999)$/, /^DEL: file \S+\/10\.1\.2\.2 mode 600: /], ours: [/^DEL[^:]*: host-device exit: 0$/] },
   "tap-dad": { reference: [/ tentative true /, / route type multicast dst ff00::\/8 dev eth0 /], ours: [/ route type local dst fd00:1:2::2 dev eth0 /, / eth0 address fd00:1:2::2\/64 family inet6 scope global nodad true /] },
   "tap-flags": { reference: [/ info_data\.(?:pi|vnet_hdr): true$/], ours: [/ info_data\.(?:pi|vnet_hdr): false$/] },
   "tap-owned": {
-    reference: [/ eth0 (?:address: mac\(pod1\/eth0\)|mtu: 1500)$/, /\/eth0\/mtu: 1500$/, / result interfaces\[0\]\.mac: mac\(/],
-    ours: [/ eth0 (?:address: 0a:58:0a:01:02:11|mtu: 1400)$/, /\/eth0\/mtu: 1400$/, / result interfaces\[0\]\.mac: 0a:58:0a:01:02:11$/],
+    reference: [/ eth0 (?:address: mac\(pod1\/eth0\)|mtu: 1500)$/, /\/eth0\/mtu: 1500$/, / result interfaces\[0\]\.mac of eth0: mac\(/],
+    ours: [/ eth0 (?:address: 0a:58:0a:01:02:11|mtu: 1400)$/, /\/eth0\/mtu: 1400$/, / result interfaces\[0\]\.mac of eth0: 0a:58:0a:01:02:11$/],
   },
   "tap-taken": {},
   "loopback-result": {
@@ -92,15 +99,21 @@ const known = {
   },
   "sbr-nothing-of-it": {},
   "sbr-del": { reference: [/^DEL: (?:sbr exit: 1|sbr error: 999|file \/run\/netns\/pod1 mode 0: "")$/], ours: [/^DEL: sbr exit: 0$/] },
-  "sbr-rules": { reference: [/^DEL: pod1 rule[46] priority 32765 src (?:10\.9\.0\.7|fd09::7) table 10[01]$/] },
+  "sbr-rules": { reference: [/^DEL: pod1 rule[46] priority 32765 src (?:10\.9\.0\.7|fd09::7) table 10[01](?: protocol \w+)?$/] },
   "sbr-check": { reference: [/^CHECK: sbr exit: 0$/], ours: [/^CHECK: sbr exit: 1$/] },
+  "vrf-of-others": {
+    reference: [/^DEL: pod1 route type \w+ dst \S+ dev net1 table (?:local|main) /],
+    ours: [/^DEL: pod1 link net1 (?:info_slave_data\.table: 9|info_slave_kind: vrf|master: red)$/, /^DEL: pod1 route type \w+ dst \S+ dev net1 table 9 /],
+  },
+  "vrf-second": { ours: [/ pod1 route type unicast dst fe80::\/64 dev net1 table 1 protocol kernel /] },
+  "vrf-del": { reference: [/^DEL: (?:pod1 link blue|vrf exit: 1|vrf error: 999)$/], ours: [/^DEL: vrf exit: 0$/] },
   "tuning-folder": {
     reference: [/ folder \/run\/(?:cni|cni\/tuning|elsewhere) mode 600$/], ours: [/ folder \/run\/(?:cni|cni\/tuning|elsewhere) mode 700$/],
     rewrite: [/(?<=^file \/run\/(?:cni\/tuning|elsewhere)\/pod1_eth0\.json mode 600: "\{\\n .*),\\n \\"network\\": \\"mynet\\"(?=\\n\}"$)/, ""],
   },
   "tuning-forgets": { reference: [/^DEL: (?:file \/run\/cni\/tuning\/pod1_eth0\.json|folder \/run\/cni) /] },
   "tuning-twice": { reference: [/^DEL: pod1 (?:link eth0 mtu|sysctl net\/ipv6\/conf\/eth0\/mtu): 1400$/, / file \S+\/pod1_eth0\.json mode 600: /, /^CHECK: tuning /], ours: [/^DEL: pod1 (?:link eth0 mtu|sysctl net\/ipv6\/conf\/eth0\/mtu): 1500$/, / file \S+\/pod1_eth0\.json mode 600: /, /^CHECK: tuning /] },
-  "tuning-spelling": { reference: [/^CHECK: tuning exit: 1$/, / tuning result interfaces\[1\]\.mac: C2:B0:57:49:47:F1$/], ours: [/^CHECK: tuning exit: 0$/, / tuning result interfaces\[1\]\.mac: c2:b0:57:49:47:f1$/] },
+  "tuning-spelling": { reference: [/^CHECK: tuning exit: 1$/, / tuning result interfaces\[1\]\.mac of eth0: C2:B0:57:49:47:F1$/], ours: [/^CHECK: tuning exit: 0$/, / tuning result interfaces\[1\]\.mac of eth0: c2:b0:57:49:47:f1$/] },
   "tuning-args": {},
 } as const satisfies Record<string, Difference>;
 

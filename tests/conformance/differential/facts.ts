@@ -3,6 +3,7 @@
  *
  * Only what is chance or time is left out or renamed, and here is all of it:
  *   - random names of links, by whose end they are: veth(pod1/eth0); indices; numbers of namespaces
+ *   - whose of several ports a bridge has its MAC address of: the lowest, and all are chance
  *   - MAC addresses that the row does not name, by whose they are: mac(pod1/eth0), and the IPv6 addresses made of them
  *   - what the kernel notices in its own time: whether there is a carrier (NO-CARRIER, linkdown, operstate, a port's state)
  *   - timers, counters, reference counts, seeds
@@ -48,8 +49,8 @@ function linesOf(pieces: readonly Piece[], given: string): string[] {
 
 const readers: Readonly<Record<string, (piece: Piece) => string[]>> = {
   said: ({ head: [, type = "", code = ""], text }) => [`${type} exit: ${code}`, ...answerOf(type, text)],
-  ip: ({ head: [, netns = ""], text }) => documents(text).flat().filter(isObject).flatMap((one) => [...linkLines(netns, one), ...routeLines(netns, one)]),
-  rules: ({ head: [, netns = ""], text }) => documents(text).flatMap((list, at) => list.filter(isObject).map((rule) => `${netns} rule${at * 2 + 4} ${words(rule)}`)),
+  ip: ({ head: [, netns = ""], text }) => documents(text).flat().filter(isObject).flatMap((one) => [...linkLines(netns, one), ...routeLines(netns, one), ...ruleLines(`${netns} rule4`, one)]),
+  rules: ({ head: [, netns = ""], text }) => documents(text).flat().filter(isObject).flatMap((one) => ruleLines(`${netns} rule6`, one)),
   sysctls: ({ head: [, netns = ""], text }) => text.split("\n").filter((line) => line !== "" && !isRestless(line)).map((line) => `${netns} sysctl ${line.replace("/proc/sys/", "").replace(":", ": ")}`),
   qdiscs: ({ head: [, netns = ""], text }) => plainLines(text).map((line) => `${netns} ${line.replace(/ refcnt \d+/, "")}`),
   filters: ({ head: [, netns = "", device = ""], text }) => plainLines(text).map((line) => `${netns} filter ${device} ${line}`),
@@ -78,7 +79,15 @@ function answerOf(type: string, text: string): string[] {
   if (text.trim() === "") return [];
   const json = parseJson(text);
   if (isObject(json) && "code" in json) return [`${type} error: ${String(json["code"])}`];
-  return fields(json).map(([path, value]) => `${type} result ${path}: ${value}`);
+  return fields(json).map(([path, value]) => `${type} result ${withName(json, path)}: ${value}`);
+}
+
+/** interfaces[0].mac is whose? */
+function withName(result: unknown, path: string): string {
+  const at = /^interfaces\[(\d+)\]\.mac$/.exec(path)?.[1];
+  const interfaces = isObject(result) ? result["interfaces"] : undefined;
+  const one: unknown = at !== undefined && Array.isArray(interfaces) ? interfaces[Number(at)] : undefined;
+  return isObject(one) ? `${path} of ${String(one["name"])}` : path;
 }
 
 /** Every leaf of a value, by its path; an empty object or list is a leaf, too. */
@@ -114,6 +123,8 @@ function routeLines(netns: string, route: JsonObject): string[] {
   const kind = "lladdr" in route ? "neighbour" : "route";
   return [`${netns} ${kind} ${words({ ...rest, flags: shown })}`];
 }
+
+const ruleLines = (what: string, rule: JsonObject): string[] => ("priority" in rule ? [`${what} ${words(rule)}`] : []);
 
 function portLines(netns: string, { ifname, vlans, ifindex: _index, state: _state, flags: _flags, ...rest }: JsonObject): string[] {
   const port = `${netns} port ${String(ifname)}`;
@@ -170,13 +181,15 @@ interface SeenLink {
   index: unknown;
   peer: unknown;
   mac: string;
+  master: unknown;
+  isBridge: boolean;
 }
 
 /** Gives names to what has only a number, or a name by chance: all that is known of it is whose it is. */
 function namesIn(pieces: readonly Piece[], given: string): (line: string) => string {
   const links = pieces.filter(({ head }) => head[0] === "ip").flatMap(({ head: [, netns = ""], text }) =>
     documents(text).flat().filter(isObject).filter((one) => typeof one["ifname"] === "string").map((one): SeenLink =>
-      ({ netns, name: String(one["ifname"]), index: one["ifindex"], peer: one["link_index"] ?? one["link"], mac: String(one["address"] ?? "") })));
+      ({ netns, name: String(one["ifname"]), index: one["ifindex"], peer: one["link_index"] ?? one["link"], mac: String(one["address"] ?? ""), master: one["master"], isBridge: isObject(one["linkinfo"]) && one["linkinfo"]["info_kind"] === "bridge" })));
   const names = new Map<string, string>();
   for (const link of links.filter(({ name }) => isChance(name))) {
     const other = links.find((one) => one !== link && isPair(one, link));
@@ -188,12 +201,22 @@ function namesIn(pieces: readonly Piece[], given: string): (line: string) => str
     if (!/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac) || mac === "00:00:00:00:00:00" || given.includes(mac) || macs.has(mac)) continue;
     const whose = names.get(name) ?? `${netns}/${name}`;
     macs.set(mac, `mac(${whose})`);
-    macs.set(linkLocalOf(mac), `fe80(${whose})`);
+    for (const middle of MIDDLES) macs.set(linkLocalOf(mac, middle), `fe80(${whose})`);
   }
-  return (line) => line
+  const bridges = links.filter(({ isBridge, netns, name, mac }) => {
+    const ports = links.filter((port) => port.netns === netns && port.master === name);
+    return isBridge && ports.length > 1 && ports.some((port) => port.mac === mac);
+  });
+  return (line) => ofPorts(bridges, line)
     .replace(/(?<=(?:bridge|root)_id: [0-9a-f]{4}\.)[0-9a-f:]+/, (mac) => mac.split(":").map((byte) => byte.padStart(2, "0")).join(":"))
     .replaceAll(/\bveth[0-9a-f]{8,11}\b/g, (name) => names.get(name) ?? "veth(?)")
     .replaceAll(/(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|fe80::[0-9a-f:]+/g, (address) => macs.get(address) ?? (given.includes(address) ? address : nobodys(address)));
+}
+
+/** Of a bridge with several ports only that it has the MAC address of one of them. */
+function ofPorts(bridges: readonly SeenLink[], line: string): string {
+  const bridge = bridges.find(({ netns, name }) => line.startsWith(`${netns} link ${name} `) || line.includes(`.mac of ${name}: `) || line.includes("bridge_id") || line.includes("root_id"));
+  return bridge === undefined ? line : line.replace(/(?<=(?:bridge|root)_id: [0-9a-f]{4}\.)[0-9a-f:]+/, `mac(a port of ${bridge.name})`).replace(bridge.mac, `mac(a port of ${bridge.name})`);
 }
 
 const isChance = (name: string): boolean => /^veth[0-9a-f]{8,11}$/.test(name);
@@ -211,8 +234,12 @@ function nobodys(address: string): string {
   return /^(?:00:00:00:00:00:00|ff:ff:ff:ff:ff:ff|01:80:c2:.*)$/.test(address) || address.startsWith("fe80") ? address : "mac(?)";
 }
 
+/** What stands in the middle of such an address. Devices that share a MAC address (ipvlan) have a number there, and its second bit as it is. */
+const EUI_64 = 0xfffe;
+const MIDDLES = [EUI_64, 1, 2, 3, 4];
+
 /** The address that a link makes itself of its MAC address (RFC 4291, appendix A). */
-function linkLocalOf(mac: string): string {
+function linkLocalOf(mac: string, middle: number): string {
   const [a = 0, b = 0, c = 0, ...rest] = parseMac(mac).bytes;
-  return String(ipFrom(new Uint8Array([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, ...rest])));
+  return String(ipFrom(new Uint8Array([0xfe, 0x80, 0, 0, 0, 0, 0, 0, middle === EUI_64 ? a ^ 2 : a, b, c, middle >> 8, middle & 0xff, ...rest])));
 }

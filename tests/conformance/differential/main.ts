@@ -12,7 +12,7 @@ import { binFolder } from "../../../packages/plugins/testing/stage.ts";
 import { kernelLacks } from "../node/kernel.ts";
 import { verdictOn } from "./compare.ts";
 import { playsOf } from "./plays.ts";
-import { scriptOf } from "./play.ts";
+import { scriptOf, steps } from "./play.ts";
 import { needsOf } from "./table.ts";
 import { tables } from "./tables.ts";
 
@@ -26,7 +26,7 @@ for (const table of tables) {
       console.log(`${title} (needs ${lacks})`);
       continue;
     }
-    if (flags.includes("--script")) console.log(scriptOf(table, row, { adder: referenceFolders[0] ?? "", other: binFolder, seen: "ADD CHECK DEL STATUS" }));
+    if (flags.includes("--script")) console.log(scriptOf(table, row, { adder: referenceFolders[0] ?? "", other: binFolder, seen: steps }));
     const begun = performance.now();
     const plays = await playsOf(table, row);
     const { faults, seen } = verdictOn(table, row, plays);

@@ -27,7 +27,7 @@ export interface Piece {
 /** Plays it, and gives what was told. Throws RigFailure where the stage itself fails. */
 export async function play(table: Table, row: Row, { adder, other }: Cast): Promise<Piece[]> {
   // Where both are the same, every step is looked at; where not, what is left at the end.
-  const script = scriptOf(table, row, { adder, other, seen: adder === other ? "ADD CHECK DEL STATUS" : "DEL" });
+  const script = scriptOf(table, row, { adder, other, seen: adder === other ? steps : "DEL" });
   const child = Bun.spawn(["unshare", "--net", "--mount", "--propagation", "private", "bash", stage], {
     stdin: new Blob([script]), stdout: "pipe", stderr: "pipe", env: cleanEnv, timeout: 60_000, killSignal: "SIGKILL",
   });
@@ -35,6 +35,13 @@ export async function play(table: Table, row: Row, { adder, other }: Cast): Prom
   if (err !== "" || child.exitCode !== 0) throw new RigFailure(`Cannot play the row: exit code ${child.exitCode}: ${err.trim()}`);
   return piecesOf(out);
 }
+
+/** What is looked at: on an emulated processor not twice what CHECK should leave alone, and of kernel parameters those that plugins set. */
+export const isEmulated = process.env["VETHWORK_VM"] !== undefined;
+export const steps = isEmulated ? "ADD DEL STATUS" : "ADD CHECK DEL STATUS";
+const parameters = isEmulated
+  ? ["ip_forward", "forwarding", "arp_notify", "route_localnet", "accept_ra", "accept_dad", "enhanced_dad", "disable_ipv6", "keep_addr_on_down", "ndisc_notify", "mtu"]
+  : [];
 
 /** The play as shell text, which stage.sh reads. */
 export function scriptOf(table: Table, row: Row, { adder, other, seen }: Cast & { seen: string }): string {
@@ -44,6 +51,7 @@ export function scriptOf(table: Table, row: Row, { adder, other, seen }: Cast & 
     `types=(${programsOf(table, row).map(quoted).join(" ")})`,
     `configs=(${chain.map((config) => quoted(JSON.stringify(config))).join(" ")})`,
     `first=${quoted(row.prevResult === undefined ? "" : JSON.stringify({ cniVersion: row.version ?? "1.0.0", ...row.prevResult }))}`,
+    `parameters=(${parameters.join(" ")})`,
     `IFNAME=${quoted(row.ifname ?? "eth0")} ARGS=${quoted(row.args ?? "")}`,
     row.before ?? "",
     row.play ?? (row.refused === undefined ? "ADD; CHECK; DEL" : "ADD; DEL"),

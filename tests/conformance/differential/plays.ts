@@ -5,15 +5,16 @@ import { referenceFolders } from "../../../packages/plugins/testing/reference.ts
 import { binFolder } from "../../../packages/plugins/testing/stage.ts";
 import type { Plays } from "./compare.ts";
 import { stepsOf, type Step } from "./facts.ts";
-import { play } from "./play.ts";
+import { isEmulated, play } from "./play.ts";
 import { chainOf, programsOf, type Row, type Table } from "./table.ts";
 
 export async function playsOf(table: Table, row: Row): Promise<Plays> {
   const reference = referenceFolders[0] ?? "";
-  const given = `${JSON.stringify(chainOf(table, row))} ${JSON.stringify(row.prevResult)} ${row.args ?? ""} ${row.before ?? ""} ${row.play ?? ""}`.toLowerCase();
+  /** The stage chooses two itself. */
+  const given = `02:00:00:00:00:01 02:00:00:00:00:fe ${JSON.stringify(chainOf(table, row))} ${JSON.stringify(row.prevResult)} ${row.args ?? ""} ${row.before ?? ""} ${row.play ?? ""}`.toLowerCase();
   const steps = async (adder: string, other: string): Promise<Step[]> => stepsOf(await play(table, row, { adder, other }), given);
   const crosses = row.noCrossing === undefined && row.refused === undefined && row.refusedBy === undefined;
-  const older = crosses && row.newer === undefined && (row.version ?? "1.0.0") <= "1.0.0" ? olderReference(table, row) : undefined;
+  const older = crosses && !isEmulated && row.newer === undefined && (row.version ?? "1.0.0") <= "1.0.0" ? olderReference(table, row) : undefined;
   const [theirs, ours, over, back, upgrade] = await Promise.all([
     steps(reference, reference), steps(binFolder, binFolder),
     ...(crosses ? [steps(reference, binFolder), steps(binFolder, reference)] : []),

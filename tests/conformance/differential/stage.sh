@@ -10,6 +10,7 @@
 #
 # Whatever a verb says, and everything that iproute2, nft, /proc and the file system show after it, goes to stdout in
 # pieces that begin with a line "@@ …". Nothing of a play outlives it: /run, /etc and /var/lib are the play's own, too.
+# There are thousands of plays, and some on an emulated processor: as few processes as will do, and no subshell for a file.
 set -u
 
 # True while the kernel is not done with IPv6: an address is looked for duplicates of, a link with a carrier has none of its
@@ -29,64 +30,70 @@ unsettled() {
   return 1
 }
 
-# What the network looks like from inside a namespace. As few processes as possible: there are thousands of views.
+# What a namespace looks like: its name, how iproute2 gets into it (-n NAME), and how a program does.
 look() {
-  local links tries=25
+  local name=$1 there tries=25
+  local -a to=() into=()
+  [[ $name == node ]] || to=(-n "$name") into=(nsenter --net="/run/netns/$name" --)
   while
-    links=$(ip -j -d -b - <<<$'addr show\nroute show table all\nneigh show nud permanent')
-    ((tries-- > 0)) && unsettled "$links"
+    there=$(ip "${to[@]}" -j -d -b - <<<$'addr show\nroute show table all\nneigh show nud permanent\nrule show')
+    ((tries-- > 0)) && unsettled "$there"
   do sleep 0.02; done
-  printf '@@ ip %s\n%s\n' "$1" "$links"
-  printf '@@ rules %s\n' "$1"
-  ip -j rule
-  ip -j -6 rule
-  printf '@@ sysctls %s\n' "$1"
-  grep -rs . /proc/sys/net
-  local disciplines
-  disciplines=$(tc qdisc show)
-  printf '@@ qdiscs %s\n%s\n' "$1" "$disciplines"
-  while read -r _ kind handle _ device _; do
-    [[ $kind == ingress || $kind == clsact ]] || continue
-    printf '@@ filters %s %s\n' "$1" "$device"
-    tc filter show dev "$device" parent "$handle"
-  done <<<"$disciplines"
-  [[ $links == *'"info_kind":"bridge"'* ]] || return 0
-  printf '@@ bridge %s\n' "$1"
-  bridge -j -d link
-  bridge -j vlan
+  printf '@@ ip %s\n%s\n@@ rules %s\n' "$name" "$there" "$name"
+  ip "${to[@]}" -j -6 rule
+  printf '@@ sysctls %s\n' "$name"
+  "${into[@]}" grep -rs . /proc/sys/net --exclude-dir=neigh "${parameters[@]/#/--include=}"
+  if [[ $there == *'"info_kind":"bridge"'* ]]; then
+    printf '@@ bridge %s\n' "$name"
+    bridge "${to[@]}" -j -d link
+    bridge "${to[@]}" -j vlan
+  fi
+  [[ " ${types[*]} " != *' bandwidth '* ]] || shaping "$name" "${to[@]}"
 }
 
-if [[ ${1-} == look ]]; then
-  look "$2"
-  exit
-fi
+# Queues and what is redirected before them, which bandwidth alone makes.
+shaping() {
+  local name=$1 disciplines kind handle device
+  shift
+  disciplines=$(tc "$@" qdisc show)
+  printf '@@ qdiscs %s\n%s\n' "$name" "$disciplines"
+  while read -r _ kind handle _ device _; do
+    [[ $kind == ingress || $kind == clsact ]] || continue
+    printf '@@ filters %s %s\n' "$name" "$device"
+    tc "$@" filter show dev "$device" parent "$handle"
+  done <<<"$disciplines"
+}
 
 # Files and folders: those that the play's own /run has, and those that were written to /etc and /var/lib.
 files() {
-  local kind mode path
+  local kind mode path content
+  find /run -mindepth 1 \( -path /run/netns -o -path /run/stage/call -o -path '/run/stage/work*' \) -prune -o -printf '%y %m %p\n' >/run/stage/call/files
   while read -r kind mode path; do
     case $kind in
       d) printf '@@ folder %s %s\n' "$mode" "$path" ;;
-      f) printf '@@ file %s %s\n%s\n' "$mode" "$path" "$(<"$path")" ;;
+      f)
+        IFS= read -rd '' content <"$path"
+        printf '@@ file %s %s\n%s\n' "$mode" "$path" "$content"
+        ;;
     esac
-  done < <(find /run -mindepth 1 \( -path /run/netns -o -path /run/stage/call -o -path '/run/stage/work*' \) -prune -o -printf '%y %m %p\n')
+  done </run/stage/call/files
 }
 
 view() {
   printf '@@ view %s\n' "$1"
   look node
   local name table rules mounts
-  mounts=$(</proc/self/mountinfo)
+  IFS= read -rd '' mounts </proc/self/mountinfo
   for name in /run/netns/*; do
     case ${name##*/} in
       world | '*') ;;
-      *) if [[ $mounts == *" $name "* ]]; then nsenter --net="$name" bash "$0" look "${name##*/}"; else printf '@@ file 0 %s\n\n' "$name"; fi ;;
+      *) if [[ $mounts == *" $name "* ]]; then look "${name##*/}"; else printf '@@ file 0 %s\n\n' "$name"; fi ;;
     esac
   done
   rules=$(nft -s list ruleset 2>/dev/null)
   printf '@@ nft\n%s\n' "$rules"
   for table in ip ip6; do
-    [[ ! $rules =~ (^|$'\n')"table $table "(nat|filter|mangle|raw)' ' ]] || { printf '@@ iptables %s\n' "$table"; "${table}tables-save" | grep -v '^#'; }
+    [[ ! $rules =~ (^|$'\n')"table $table "(nat|filter|mangle|raw)' ' ]] || { printf '@@ iptables %s\n' "$table"; "${table}tables-save"; }
   done
   files
 }
@@ -94,7 +101,12 @@ view() {
 # A network namespace for a container, in which IPv6 addresses are at once what they would be a second later.
 pod() {
   ip netns add "$1"
-  nsenter --net="/run/netns/$1" bash -c "$quick"
+  settled_at_once nsenter --net="/run/netns/$1" --
+}
+
+# Looking for duplicates of an address (RFC 4862) takes a second or two of nobody's time. Here it takes none.
+settled_at_once() {
+  "$@" bash -c 'cd /proc/sys/net/ipv6/conf/default && echo 0 >dad_transmits && echo 0 >router_solicitation_delay'
 }
 
 inside() {
@@ -112,20 +124,23 @@ gone() {
 
 # One plugin of the chain, as a runtime calls it: verb, pod, place in the chain, result so far.
 call() {
-  local verb=$1 name=$2 at=$3 before=$4 folder=$other config
+  local verb=$1 name=$2 at=$3 before=$4 folder=$other config out err
   [[ $verb != ADD ]] || folder=$adder
   config=${configs[at]}
   [[ $before == '' ]] || config="${config%\}},\"prevResult\":$before}"
   CNI_COMMAND=$verb CNI_CONTAINERID=$name CNI_NETNS=${NETNS-/run/netns/$name} CNI_IFNAME=$IFNAME CNI_ARGS=$ARGS CNI_PATH=$folder \
     "$folder/${types[at]}" <<<"$config" >/run/stage/call/out 2>/run/stage/call/err
   code=$?
-  printf '@@ said %s %s\n%s\n' "${types[at]}" "$code" "$(</run/stage/call/out)"
-  [[ ! -s /run/stage/call/err ]] || printf '@@ stderr\n%s\n' "$(</run/stage/call/err)"
+  IFS= read -rd '' out </run/stage/call/out
+  IFS= read -rd '' err </run/stage/call/err
+  answer=$out
+  printf '@@ said %s %s\n%s\n' "${types[at]}" "$code" "$out"
+  [[ $err == '' ]] || printf '@@ stderr\n%s\n' "$err"
 }
 
 # ADD goes through the chain and hands each result to the next; CHECK goes the same way with the last one, DEL backwards.
 verb() {
-  local verb=$1 name=${2-pod1} at code result
+  local verb=$1 name=${2-pod1} at code answer result
   result=${PREV-${results[$name]-}}
   printf '@@ verb %s %s\n' "$verb" "$name"
   case $verb in
@@ -134,7 +149,7 @@ verb() {
       for at in "${!types[@]}"; do
         call ADD "$name" "$at" "$result"
         ((code == 0)) || break
-        result=$(</run/stage/call/out)
+        result=$answer
         results[$name]=$result
       done
       ;;
@@ -160,34 +175,34 @@ DEL() { verb DEL "$@"; }
 STATUS() { verb STATUS "$@"; }
 
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/netns /run/stage/etc /run/stage/lib /run/stage/call /run/stage/work /run/stage/work2
+mkdir -p /run/netns /run/stage/{etc,lib,call,work,work2}
 mount -t sysfs sysfs /sys # host-device finds devices by their paths in it
 mount -t overlay -o lowerdir=/etc,upperdir=/run/stage/etc,workdir=/run/stage/work overlay /etc
 mount -t overlay -o lowerdir=/var/lib,upperdir=/run/stage/lib,workdir=/run/stage/work2 overlay /var/lib
 
-# Looking for duplicates of an address (RFC 4862) takes a second or two of nobody's time. Here it takes none.
-quick='cd /proc/sys/net/ipv6/conf/default && echo 0 >dad_transmits && echo 0 >router_solicitation_delay'
-bash -c "$quick"
+echo 0 >/proc/sys/net/ipv6/conf/default/dad_transmits # as settled_at_once, without another process
+echo 0 >/proc/sys/net/ipv6/conf/default/router_solicitation_delay
 echo 0 >/proc/sys/net/ipv4/ip_forward
 echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
-ip netns add world
-ip -n world link set lo up
 ip -b - <<'BATCH'
+netns add world
+netns add pod1
 link set lo up
 link add eth0 address 02:00:00:00:00:01 type veth peer name eth0 address 02:00:00:00:00:fe netns world
 addr add 192.0.2.1/24 dev eth0
 addr add 2001:db8::1/64 dev eth0 nodad
 link set eth0 up
+route add default via 192.0.2.254
+route add default via 2001:db8::fe
 BATCH
 ip -n world -b - <<'BATCH'
+link set lo up
 addr add 192.0.2.254/24 dev eth0
 addr add 2001:db8::fe/64 dev eth0 nodad
 link set eth0 up
 BATCH
-ip route add default via 192.0.2.254
-ip -6 route add default via 2001:db8::fe
-pod pod1
+settled_at_once nsenter --net=/run/netns/pod1 --
 
 declare -A results=()
-IFNAME=eth0 ARGS='' first=''
+IFNAME=eth0 ARGS='' first='' parameters=()
 source /dev/stdin

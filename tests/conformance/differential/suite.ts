@@ -44,7 +44,7 @@ export function playTable(table: Table): void {
 }
 
 /** The virtual machine has the rest played where it can be played faster. */
-const isElsewhere = (table: Table, row: Row): boolean => process.env["VETHWORK_ROWS"] === "needs" && needsOf(table, row).length === 0;
+const isElsewhere = (table: Table, row: Row): boolean => process.env["VETHWORK_VM"] !== undefined && needsOf(table, row).length === 0;
 
 let running = 0;
 const waiting: (() => void)[] = [];

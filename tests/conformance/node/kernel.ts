@@ -6,7 +6,7 @@ import { cleanEnv } from "./node.ts";
 
 /** An option, and the shell line that succeeds where the kernel has it. */
 const probes = {
-  CONFIG_BRIDGE_VLAN_FILTERING: "ip link add br type bridge vlan_filtering 1",
+  CONFIG_BRIDGE_VLAN_FILTERING: "ip link add x type bridge vlan_filtering 1",
   CONFIG_DUMMY: "ip link add x type dummy",
   CONFIG_IPVLAN: "ip link add x link near type ipvlan mode l2",
   CONFIG_NET_VRF: "ip link add x type vrf table 1",

@@ -15,7 +15,7 @@ export const dummy: Table = {
     "IPv6": { config: { ipam: one6 } },
     "both families": { config: { ipam: dual } },
     "dns of IPAM": { config: { ipam: { ...fixed4, dns: { nameservers: ["192.0.2.53"] } } } },
-    "dns": { config: { ipam: one4, dns: { nameservers: ["192.0.2.53"] } } },
+    "dns": { config: { ipam: one4, dns: { nameservers: ["192.0.2.53"] } }, differences: ["dns-of-dummy"] },
     "no IPAM": { config: {}, refused: 7, needs: [] },
     "an IPAM plugin that there is not": { config: { ipam: { type: "nobody" } }, refused: 4 },
     "an interface that is there": { config: { ipam: one4 }, before: "ip -n pod1 link add eth0 type veth peer name eth1", refused: 4 },

@@ -30,7 +30,7 @@ export const ipvlan: Table = {
     "behind another with two interfaces": { config: {}, prevResult: { ...before, interfaces: [...before.interfaces, { name: "lo" }] }, refused: 7, needs: [] },
     "no IPAM": { config: { master: "eth0" }, refused: 7, needs: [] },
     "dns": { config: { ...on, dns: { nameservers: ["192.0.2.53"] } } },
-    "dns of IPAM": { config: { master: "eth0", ipam: { ...fixed4, dns: { nameservers: ["192.0.2.53"] } } } },
+    "dns of IPAM": { config: { master: "eth0", ipam: { ...fixed4, dns: { nameservers: ["192.0.2.53"] } } }, differences: ["dns-of-ipam"] },
     "an interface that is there": { config: on, before: "ip -n pod1 link add eth0 type veth peer name eth1", refused: 4 },
     "two pods": { config: on, before: "pod pod2; ADD pod2 >/dev/null" },
     "DEL twice": { config: on, play: "ADD; DEL; DEL" },
