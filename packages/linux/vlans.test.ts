@@ -2,11 +2,25 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { portVlans } from "./uapi/if_bridge.ts";
-import { vlanMessage } from "./vlans.ts";
+import { createLinks } from "./links.ts";
+import type { NetlinkSocket } from "./netlink.ts";
+import { expectGolden } from "./testing/golden.ts";
+import { createVlans, vlanMessage } from "./vlans.ts";
 import { encode } from "./wire/codec.ts";
 import { explain } from "./wire/explain.ts";
 
 const bytesOf = (id: number, more: object = {}): Uint8Array => encode(portVlans, vlanMessage({ index: 7 }, { id, ...more })).slice();
+
+test("VLANs of a port are asked for as the golden file says", () => {
+  const port = (socket: () => NetlinkSocket) => createLinks(socket).get(5);
+  expectGolden("vlans", {
+    "an access port": (socket) => createVlans(socket).ensure(port(socket), { id: 10, pvid: true, untagged: true }),
+    "a VLAN with its tag": (socket) => createVlans(socket).ensure(port(socket), { id: 4094 }),
+    "taken out of a VLAN": (socket) => createVlans(socket).delete(port(socket), 1),
+    "which VLANs a port is in": (socket) => createVlans(socket).list(port(socket)),
+    "which ports are in a VLAN": (socket) => createVlans(socket).members(10),
+  });
+});
 
 test("an access port's VLAN, byte by byte as `bridge vlan add dev X vid 10 pvid untagged` sends it", () => {
   // ifinfomsg: AF_BRIDGE (7), index 7; then IFLA_AF_SPEC (26, nested) with IFLA_BRIDGE_VLAN_INFO (2): flags 6, vid 10

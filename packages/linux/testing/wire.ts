@@ -1,28 +1,51 @@
 /** What is sent, explained by the tables that send it, without a kernel: kinds that this one lacks are seen here. */
 import type { NetlinkSocket, Request } from "../netlink.ts";
 import { GENL_ID, family } from "../uapi/genetlink.ts";
+import { NLM_F } from "../uapi/netlink.ts";
 import { encode } from "../wire/codec.ts";
 import { explain } from "../wire/explain.ts";
 
-/** The lines of each request that some work makes; who goes through what the kernel has is told `answers`. Families of generic netlink have the number 31. */
-export function requestsOf(work: (socket: () => NetlinkSocket) => void, answers: readonly Uint8Array[] = []): string[] {
-  const lines: string[] = [];
-  const keep = <T>({ codec, value }: Request<T>): void => void lines.push(...explain(codec, encode(codec, value)));
-  const unwanted = (): never => {
-    throw new TypeError("only a request is wanted");
-  };
-  work(() => ({
-    request: keep,
+/** A message that was to be sent. */
+export interface Sent {
+  type: number;
+  flags: number;
+  /** What explain() tells of it. */
+  lines: string[];
+}
+
+/**
+ * What some work asks the kernel for, which answers with the question: a link asked for by its index has that index. Who
+ * goes through what the kernel has is told `answers`. Families of generic netlink have the number 31.
+ */
+export function sentBy(work: (socket: () => NetlinkSocket) => void, answers: readonly Uint8Array[] = []): Sent[] {
+  const sent: Sent[] = [];
+  const send = <T>({ type, flags = 0, codec, value }: Request<T>, more = 0): void =>
+    void sent.push({ type, flags: flags | more, lines: explain(codec, encode(codec, value)).filter((line) => line !== "") });
+  const socket: NetlinkSocket = {
+    request: (request) => send(request),
+    get: (request, decode) => {
+      send(request);
+      if (request.type === GENL_ID.CTRL) return decode(encode(family, { attrs: { FAMILY_ID: 31 } }));
+      return decode(encode(request.codec, request.value).slice());
+    },
+    dump: (request) => {
+      send(request, NLM_F.DUMP);
+      return [];
+    },
     visit: (request, visitor) => {
-      keep(request);
+      send(request, NLM_F.DUMP);
       answers.forEach(visitor);
     },
     series: (requests) => {
-      requests.forEach(keep);
+      requests.forEach((request) => send(request));
       return [];
     },
-    get: (request, decode) => (request.type === GENL_ID.CTRL ? decode(encode(family, { attrs: { FAMILY_ID: 31 } })) : unwanted()),
-    dump: unwanted, batch: unwanted, [Symbol.dispose]: () => {},
-  }));
-  return lines;
+    batch: (requests) => requests.forEach((request) => send(request)),
+    [Symbol.dispose]: () => {},
+  };
+  work(() => socket);
+  return sent;
 }
+
+/** The lines of each request that some work makes. */
+export const requestsOf = (...given: Parameters<typeof sentBy>): string[] => sentBy(...given).flatMap(({ lines }) => lines);
