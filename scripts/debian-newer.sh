@@ -6,6 +6,7 @@
 # A comparison is only fair with the newest release of a peer, and a stable Debian does not carry it; and some peers only an
 # older one has. Statically linked programs run where they are unpacked. apt gets a source list, lists and a cache of its own,
 # below .cache/debian/SUITE; the archive's address comes from the machine's own sources and is written down nowhere.
+# A package that holds nothing itself, but depends on the one that is meant (linux-image-amd64), stands for that one.
 # Prints the version it unpacked on stdout; DIR/.version keeps it. Ends with 1, and DIR as it was, when it cannot.
 set -euo pipefail
 root=$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd)
@@ -49,8 +50,18 @@ fi
 work=$(mktemp -d -- "$target.XXXXXX")
 trap 'rm -rf -- "$work"' EXIT
 # With the suite's name, since apt would else choose what is installed where that is the newer one.
-(cd -- "$work" && own_apt download "$package/$suite") || fail "$suite has no package $package that can be fetched"
-deb=$(find "$work" -maxdepth 1 -name '*.deb' -print -quit)
+fetch() {
+  rm -f -- "$work"/*.deb
+  (cd -- "$work" && own_apt download "$1/$suite") || fail "$suite has no package $1 that can be fetched"
+  deb=$(find "$work" -maxdepth 1 -name '*.deb' -print -quit)
+}
+
+holds_nothing() {
+  ! dpkg-deb --fsys-tarfile "$deb" | tar --list | grep -vE '/$|^\./usr/share/(doc|bug|lintian)/' >/dev/null
+}
+
+fetch "$package"
+while holds_nothing && meant=$(dpkg-deb --field "$deb" Depends) && [[ $meant != '' ]]; do fetch "${meant%%[ ,(]*}"; done
 version=$(dpkg-deb --field "$deb" Version)
 dpkg-deb --extract "$deb" "$work/tree"
 printf '%s (%s)\n' "$version" "$suite" >"$work/tree/.version"

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readJunit } from "./junit.ts";
+import { junitOf, readJunit } from "./junit.ts";
 
 const bun = `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="bun test" tests="4">
@@ -52,6 +52,15 @@ test("Node's report gives the same facts", () => {
     { verdict: "skipped", title: "waits", file: "", line: 0, why: "no kernel" },
     { verdict: "failed", title: "fails", file: "/somewhere/a.test.js", line: 6, why: "boom" },
   ]);
+});
+
+test("what is written is what is read back", () => {
+  const outcomes = [
+    { verdict: "passed", title: 'a "b" & <c>', file: "a.test.ts", line: 3, why: "" }, { verdict: "skipped", title: "d", file: "", line: 0, why: "needs 'e'" },
+    { verdict: "failed", title: "f\ng", file: "h.test.ts", line: 0, why: "i < j" },
+  ] as const;
+  expect(readJunit(junitOf(outcomes))).toEqual([...outcomes]);
+  expect(readJunit(junitOf([]))).toEqual([]);
 });
 
 test("a report that was cut short gives the tests that are whole", () => {

@@ -1,7 +1,8 @@
 /**
  * What a test runner found, read from the report file that both bun and Node can write: JUnit's XML, the one format
- * they share. Only what their reporters really write is understood: testcase elements, with a failure, an error or a
- * skipped element inside. Their attributes come escaped, so no general XML parser is needed.
+ * they share; of tests in the virtual machine it is told in it, too. Only what their reporters really write is
+ * understood: testcase elements, with a failure, an error or a skipped element inside. Their attributes come escaped,
+ * so no general XML parser is needed.
  */
 
 /** One test and how it ended. */
@@ -24,6 +25,17 @@ const child = /<(failure|error|skipped)((?:\s+[\w:-]+="[^"]*")*)\s*(?:\/>|>([\s\
 export function readJunit(xml: string): Outcome[] {
   return [...xml.matchAll(testcase)].map(([, attributes = "", body = ""]) => outcome(attributesOf(attributes), body));
 }
+
+/** The same the other way round, for who ran tests in another place and tells of them here. */
+export function junitOf(outcomes: readonly Outcome[]): string {
+  const cases = outcomes.map(({ verdict, title, file, line, why }) => {
+    const about = { failed: `<failure message="${escape(why)}" />`, skipped: `<skipped message="${escape(why)}" />`, passed: "" }[verdict];
+    return `<testcase name="${escape(title)}" file="${escape(file)}" line="${line}">${about}</testcase>\n`;
+  });
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n${cases.join("")}</testsuites>\n`;
+}
+
+const escape = (text: string): string => text.replace(/[&<>"'\n]/g, (char) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;" })[char] ?? "&#10;");
 
 function outcome(attributes: ReadonlyMap<string, string>, body: string): Outcome {
   const group = attributes.get("classname") ?? "";

@@ -20,7 +20,7 @@ exec >&2
 lab=(iproute2 util-linux iputils-ping nftables)
 test=("${lab[@]}" shellcheck curl openssl iptables conntrack ethtool firewalld dbus-daemon jq strace linux-libc-dev containerd runc
   containernetworking-plugins podman crun conmon busybox-static dnsmasq-base kea-dhcp4-server)
-e2e=("${lab[@]}" iptables openssl procps)
+e2e=("${lab[@]}" iptables openssl procps qemu-system-x86 kmod xz-utils)
 bench=("${lab[@]}" iptables containernetworking-plugins)
 
 fail() {
@@ -101,7 +101,11 @@ for group; do
     build) build ;;
     lab) wanted+=("${lab[@]}") ;;
     test) wanted+=("${test[@]}") fetch=yes reference=$root/.cache/reference-plugins ;;
-    e2e) wanted+=("${e2e[@]}") cluster=yes ;;
+    e2e)
+      wanted+=("${e2e[@]}") cluster=yes
+      # Since Debian 13 qemu's virtiofsd is a package of its own.
+      [[ -z $(apt-cache madison virtiofsd 2>/dev/null) ]] || wanted+=(virtiofsd)
+      ;;
     bench) wanted+=("${bench[@]}") ;;
     reference) reference=$root/.cache/reference-plugins ;;
     *) fail "no group \"$group\" (build, lab, test, e2e, bench or reference)" ;;
@@ -109,5 +113,6 @@ for group; do
 done
 ((${#wanted[@]} == 0)) || packages "${wanted[@]}"
 [[ -z $fetch ]] || "$root/tests/conformance/fetch.sh"
+[[ -z $cluster ]] || "$root/tests/e2e/vm/fetch.sh"
 [[ -z $cluster ]] || "$root/tests/e2e/kubernetes/build.sh"
 [[ -z $reference ]] || "$root/scripts/reference-plugins.sh" "$reference"

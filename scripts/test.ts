@@ -6,7 +6,8 @@
  * A pattern picks files whose path contains it; one that fits no path picks tests by name, as a regular expression.
  * The last line is always `N passed, N failed, N skipped`, and the exit code is 0 only when something ran and nothing
  * failed. What a test has measured it says in a line that begins with "# ", which is told. Tests of packages/cni run a second
- * time, on Node, for which that package is made as well.
+ * time, on Node, for which that package is made as well. With --all a test that skips here and runs in the virtual machine
+ * counts once, as what it was there.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -22,6 +23,8 @@ const rings = ["packages", "examples", "scripts", "bench", "tests/house", "tests
 /** Long enough for a container runtime on a busy machine; a hang is found by the file's own limit anyway. */
 const testLimitMs = 60_000;
 const fileLimitMs = 600_000;
+/** An emulated processor takes thirty times as long. */
+const vmLimitMs = 1_300_000;
 
 /** Each file has a room of its own, so they do not meet. More at once than this is too much for a machine's memory, with clusters among them. */
 const mostJobs = 4;
@@ -47,8 +50,7 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]
 process.exitCode = await main().finally(() => runner[Symbol.asyncDispose]());
 
 async function main(): Promise<number> {
-  const found = testFiles();
-  const programs = choose(found);
+  const programs = choose(testFiles());
   const begun = performance.now();
   const outcomes = [...await buildOutcomes()];
   if (!runner.isolated) console.log("not in a room of its own (needs root): kernel tests will skip");
@@ -58,7 +60,7 @@ async function main(): Promise<number> {
   };
   await Promise.all(Array.from({ length: jobs }, work));
   console.log(`${programs.length} test programs in ${seconds(performance.now() - begun)}`);
-  return summary(outcomes);
+  return summary(flags.all ? withoutSeconds(outcomes) : outcomes);
 }
 
 /** A binary that does not build is a failure among the others: the tests that do not need it still say what they know. */
@@ -91,8 +93,20 @@ function choose(files: readonly string[]): TestProgram[] {
   const isPicked = (file: string): boolean => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern));
   const onBun = files.filter((file) => !runsOnNodeOnly(file));
   const onNode = files.filter(runsOnNodeOnly);
-  const programs = [...onBun.filter(isPicked).map((file) => bunTest(file, "")), ...(onNode.some(isPicked) ? nodePrograms() : [])];
+  const programs = [...onBun.filter(isPicked).map((file) => bunTest(file, "")), ...(onNode.some(isPicked) ? nodePrograms() : []), ...vmProgram(isPicked)];
   return programs.length > 0 ? programs : onBun.map((file) => bunTest(file, patterns.join("|")));
+}
+
+/** Tests of other rings, in the virtual machine: those that skip where the kernel was built without what they need. */
+function vmProgram(isPicked: (path: string) => boolean): TestProgram[] {
+  const isWanted = (flags.e2e || flags.all) && isPicked("tests/e2e/vm");
+  return !isWanted ? [] : [{
+    name: "tests/e2e/vm",
+    command: (report) => ({ cmd: [process.execPath, "tests/e2e/vm/main.ts", "--report", report] }),
+    cwd: root,
+    limitMs: vmLimitMs,
+    mayBeEmpty: false,
+  }];
 }
 
 function bunTest(file: string, namePattern: string): TestProgram {
@@ -152,6 +166,13 @@ function summary(outcomes: readonly Outcome[]): number {
   if (passed + failed === 0) console.log("\nNo test ran");
   console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
   return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+/** Without the tests that skipped here and ran in the virtual machine. */
+function withoutSeconds(outcomes: readonly Outcome[]): Outcome[] {
+  const nameOf = ({ file, title }: Outcome): string => `${file.replace(`${root}/`, "")} ${title.replace(/ \(needs [^()]*\)$/, "")}`;
+  const ran = new Set(outcomes.filter(({ verdict }) => verdict !== "skipped").map(nameOf));
+  return outcomes.filter((outcome) => outcome.verdict !== "skipped" || !ran.has(nameOf(outcome)));
 }
 
 function unexplained(outcome: Outcome): string {

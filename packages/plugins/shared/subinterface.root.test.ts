@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { find } from "@vethwork/cni";
-import { Netns } from "@vethwork/linux";
+import { kernelLacks } from "../../../tests/conformance/node/kernel.ts";
 import { skipped } from "../../../tests/conformance/node/needs.ts";
 import { onStage, stageLacks, stageTest, type Pod, type Stage } from "../testing/stage.ts";
 
@@ -15,26 +15,10 @@ const types = [
   { type: "dummy", option: "CONFIG_DUMMY", more: {}, shows: /dummy/ },
 ] as const;
 
-/** Asked of the kernel itself: it knows the kinds that it was built with. */
-function kernelHas(type: (typeof types)[number]["type"]): boolean {
-  if (stageLacks !== "") return false;
-  try {
-    using here = Netns.create();
-    using there = Netns.create();
-    here.links.add({ kind: "veth", name: "v", peer: { name: "v", netnsFd: there.fd } });
-    const parent = here.links.get("v").index;
-    here.links.add(type === "dummy" ? { kind: type, name: "x" } : type === "vlan" ? { kind: type, name: "x", parent, id: 1 } : { kind: type, name: "x", parent, mode: "l2" });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 for (const { type, option, more, shows } of types) {
   const config = { cniVersion: "1.1.0", name: "wire", type, ipam, ...more };
   const call = (stage: Stage, command: string, pod: Pod, extra: object = {}) => stage.call({ command, config: { ...config, ...extra }, pod });
-  const has = kernelHas(type);
-  const lacks = stageLacks || (has ? "" : option);
+  const lacks = stageLacks || kernelLacks(option);
 
   const title = `${type}: a pod gets it with its address and route, CHECK finds it, DEL takes it away`;
   test.skipIf(lacks !== "")(skipped(title, lacks), () => onStage(async (stage) => {
@@ -50,7 +34,7 @@ for (const { type, option, more, shows } of types) {
     expect(await stage.state()).toEqual(before);
   }), 60_000);
 
-  if (!has) {
+  if (lacks === option) {
     stageTest(`${type}: a kernel without it is said to be one, and nothing is left`, async (stage) => {
       const pod = await stage.addPod("pod1");
       const before = await stage.state();

@@ -1,9 +1,8 @@
 /** vrf with packets, on a kernel that has it: what is bound to the vrf leaves by its interface. On others a plain word, and nothing left. */
 import { expect, test } from "bun:test";
 import { find } from "@vethwork/cni";
-import { Netns, isErrno } from "@vethwork/linux";
+import { kernelLacks } from "../../../tests/conformance/node/kernel.ts";
 import { skipped } from "../../../tests/conformance/node/needs.ts";
-import { referenceFolders, referenceLacks } from "../testing/reference.ts";
 import { addRouters, ping, pod, prevResult, routingOf } from "../testing/routers.ts";
 import { faultyBinFolder, onStage, stageLacks, stageTest, type Stage } from "../testing/stage.ts";
 
@@ -12,20 +11,7 @@ const call = (stage: Stage, command: string, options: object = {}, { program, ..
   stage.call({ command, pod, ifname: "net1", config: { cniVersion: "1.0.0", name: "worlds", type: "vrf", vrfname: "blue", prevResult, ...options }, ...how, ...(program !== undefined && { program }) });
 const said = ({ result }: { result: Record<string, unknown> }): string => `${String(find(result, "msg"))} ${String(find(result, "details") ?? "")}`;
 
-/** Asked of the kernel itself. */
-function kernelHas(): boolean {
-  if (stageLacks !== "") return false;
-  try {
-    using here = Netns.create();
-    here.links.add({ kind: "vrf", name: "v", table: 1 });
-    return true;
-  } catch (error) {
-    if (isErrno(error, "EOPNOTSUPP")) return false;
-    throw error;
-  }
-}
-const has = kernelHas();
-const lacks = stageLacks || (has ? "" : "CONFIG_NET_VRF");
+const lacks = stageLacks || kernelLacks("CONFIG_NET_VRF");
 const vrfTest = (title: string, act: (stage: Stage) => Promise<void>, timeoutMs = 60_000): void =>
   test.skipIf(lacks !== "")(skipped(title, lacks), () => onStage(act), timeoutMs);
 
@@ -102,26 +88,6 @@ vrfTest("with any call of ADD failed everything is as before, and after any deat
   }
 }, 300_000);
 
-for (const reference of referenceFolders.length > 0 ? referenceFolders : ["none"]) {
-  const isOld = reference.startsWith("/usr"); // loses the interface's routes
-  const title = `the same as the reference, and each takes apart what the other made (${isOld ? "Debian's own" : "the newest"})`;
-  const lacking = lacks || referenceLacks;
-  test.skipIf(lacking !== "")(skipped(title, lacking), () => onStage(async (stage) => {
-    for (const options of [{}, { table: 1001 }]) {
-      const told: unknown[] = [];
-      for (const [adds, deletes] of [[{ program: `${reference}/vrf` }, {}], [{}, { program: `${reference}/vrf` }]] as const) {
-        await addRouters(stage);
-        const { code, result } = await call(stage, "ADD", options, adds);
-        told.push({ code, ips: find(result, "ips"), links: await linksOf(stage), routing: (await routingOf(stage)).filter((line) => !isOld || !/ via .* dev net1 /.test(line)) });
-        expect({ options, ...(await call(stage, "CHECK", options)) }).toMatchObject({ options, ...quiet });
-        expect((await call(stage, "DEL", options, deletes)).code).toBe(0);
-        expect((await linksOf(stage)).filter((line) => !line.includes("inet6"))).toEqual(["eth0", "net1"]);
-      }
-      expect({ options, told: told[1] }).toEqual({ options, told: told[0] });
-    }
-  }), 60_000);
-}
-
 stageTest("vrf: what is wrong is named before anything is made, and DEL has no complaints", async (stage) => {
   await addRouters(stage);
   const before = [...await linksOf(stage), ...await routingOf(stage)];
@@ -137,7 +103,7 @@ stageTest("vrf: what is wrong is named before anything is made, and DEL has no c
   expect(await stage.node.run(["ip", "-n", "pod1", "link", "show", "eth0"])).toContain("UP");
 });
 
-if (!has) {
+if (lacks === "CONFIG_NET_VRF") {
   stageTest("vrf: a kernel without it is said to be one, by STATUS, too, and nothing is left", async (stage) => {
     await addRouters(stage);
     const before = [...await linksOf(stage), ...await routingOf(stage)];

@@ -203,6 +203,9 @@ link set eth0 up
 BATCH
 settled_at_once nsenter --net=/run/netns/pod1 --
 
+# What a play sets (play.ts): the folders of the plugins that add and of those that do the rest, the verbs after which to
+# look, the chain, what the runtime says, and of kernel parameters those to look at where not all are.
+adder='' other='' seen='' types=() configs=() IFNAME=eth0 ARGS='' first='' parameters=()
 declare -A results=()
-IFNAME=eth0 ARGS='' first='' parameters=()
+# shellcheck source=/dev/null
 source /dev/stdin

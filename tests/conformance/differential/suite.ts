@@ -19,7 +19,7 @@ class Different extends Error {
 
 const AT_ONCE = 2;
 /** Rows wait for their turn, and that counts. */
-const LIMIT_MS = 500_000;
+const LIMIT_MS = 900_000;
 const lacks = stageLacks || referenceLacks || missing({ programs: ["bridge", "tc", "iptables-save"] });
 
 export function playTable(table: Table): void {
@@ -32,9 +32,9 @@ export function playTable(table: Table): void {
     played += 1;
     if (verdict.faults.length > 0) throw new Different(verdict.faults.join("\n"));
   };
-  for (const [name, row] of rows) {
+  for (const [name, row] of rows.filter(([, one]) => !isElsewhere(table, one))) {
     const reason = lacks || kernelLacks(...needsOf(table, row));
-    test.concurrent.skipIf(reason !== "" || isElsewhere(table, row))(skipped(`${table.type}: ${name}`, reason), () => playRow(row), LIMIT_MS);
+    test.concurrent.skipIf(reason !== "")(skipped(`${table.type}: ${name}`, reason), () => playRow(row), LIMIT_MS);
   }
   if (rows.some(([, row]) => lacks !== "" || kernelLacks(...needsOf(table, row)) !== "" || isElsewhere(table, row))) return;
   test(`${table.type}: each difference that the table names is seen in one of its rows`, () => {
@@ -43,7 +43,7 @@ export function playTable(table: Table): void {
   });
 }
 
-/** The virtual machine has the rest played where it can be played faster. */
+/** The virtual machine leaves to others what they can do faster. */
 const isElsewhere = (table: Table, row: Row): boolean => process.env["VETHWORK_VM"] !== undefined && needsOf(table, row).length === 0;
 
 let running = 0;

@@ -15,4 +15,14 @@ import { vlan } from "./rows/vlan.ts";
 import { vrf } from "./rows/vrf.ts";
 import type { Table } from "./table.ts";
 
+/** Plugins that have no table, and why. */
+export const withoutTable: Readonly<Record<string, string>> = {
+  vethwork: "the reference has none of that name",
+  dhcp: "its daemon needs a server on the wire: tests of its own",
+  bandwidth: "its rows are not written yet",
+  firewall: "its rows are not written yet",
+  flannel: "its rows are not written yet",
+  portmap: "its rows are not written yet",
+};
+
 export const tables: readonly Table[] = [bridge, dummy, hostDevice, hostLocal, ipvlan, loopback, macvlan, ptp, sbr, staticTable, tap, tuning, vlan, vrf];

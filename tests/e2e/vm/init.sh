@@ -2,8 +2,8 @@
 # Pid 1 of the virtual machine (see vm.sh). Its root is the machine's own tree, read-only; over that it lays a layer in
 # memory, so that everything can be written and nothing is. Then it runs the job, and switches itself off.
 #
-#   the machine's /  ── virtiofs, read-only ──► lower ┐
-#                                       memory: upper ┴─ overlay ── /, with proc, sys, dev, run, tmp, cgroups of its own
+#   the machine's /  ── virtiofs, read-only ──► below ┐
+#                                      memory: above ─┴─ overlay ── /, with proc, sys, dev, run, tmp, cgroups of its own
 #
 # The kernel loads its modules by itself when somebody asks for one (kmod, /lib/modules), as on any other machine.
 set -eu
@@ -16,11 +16,10 @@ argument() {
 
 if [[ ${1-} != inside ]]; then
   mount -t proc proc /proc
-  modules=$(argument modules)
-  modprobe -d "$modules" overlay
+  modprobe -d "$(argument modules)" overlay
   mount -t tmpfs tmpfs /mnt
-  mkdir /mnt/upper /mnt/work /mnt/root
-  mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
+  mkdir /mnt/above /mnt/work /mnt/root
+  mount -t overlay -o lowerdir=/,upperdir=/mnt/above,workdir=/mnt/work overlay /mnt/root
   cd /mnt/root
   mkdir -p .below
   pivot_root . .below
@@ -36,20 +35,34 @@ mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t cgroup2 cgroup /sys/fs/cgroup
 mkdir -p /run/lock /run/netns /usr/lib/modules
-mount --bind ".below$(argument modules)/lib/modules" /usr/lib/modules
-job=$(argument job)
-cp ".below$job" /run/job
+mount --bind "/.below$(argument modules)/lib/modules" /usr/lib/modules
+mkdir /run/job
+cp "/.below$(argument work)"/{job,hot} /run/job
 umount -l /.below
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 for name in fd:fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do ln -s "/proc/self/${name#*:}" "/dev/${name%%:*}"; done
-ip link set lo up
-hostname vm
-
 mkdir -p /dev/virtio-ports
 for port in /sys/class/virtio-ports/*; do ln -s "/dev/${port##*/}" "/dev/virtio-ports/$(<"$port/name")"; done
+hostname vm
+ip link set lo up
 
-status=0
-bash /run/job </dev/null >/dev/virtio-ports/out 2>/dev/virtio-ports/err || status=$?
-printf '%s\n' "$status" >/dev/virtio-ports/status
+# A file that is touched moves into memory, and is read from there: half of what a process costs here is reading.
+warm() {
+  local file
+  local -a files=()
+  while read -r file; do [[ ! -e $file ]] || files+=("$(readlink -f "$file")"); done
+  { printf '%s\n' "${files[@]}" /etc/ld.so.cache; ldd "${files[@]}" 2>/dev/null | grep -o '/[^ ]*\.so[^ ]*' || :; } | sort -u | xargs readlink -e | xargs touch
+}
+
+if [[ $(argument shell) == yes ]]; then
+  cd "${0%/*}/../../.."
+  setsid --ctty bash --login </dev/ttyS0 >/dev/ttyS0 2>&1 || :
+else
+  warm </run/job/hot
+  status=0
+  bash /run/job/job </dev/null >/dev/virtio-ports/out 2>/dev/virtio-ports/err || status=$?
+  ! dmesg | grep -E 'segfault|general protection|Oops|BUG:' >/dev/virtio-ports/err || status=121
+  printf '%s\n' "$status" >/dev/virtio-ports/status
+fi
 echo o >/proc/sysrq-trigger
-sleep 10
+sleep 60

@@ -7,6 +7,7 @@ const small = { subnet: "10.1.2.0/28" } as const;
 
 export const hostLocal: Table = {
   type: "host-local",
+  without: { "ipam.keepOverBoots": "the reference does nothing else" },
   differences: ["by-attachment", "lock-mode"],
   rows: {
     "0.1.0": { version: "0.1.0", config: ipam({ ...small, routes: [{ dst: "0.0.0.0/0" }] }), play: "ADD; DEL" },
@@ -22,6 +23,7 @@ export const hostLocal: Table = {
     "IPv6": { config: ipam({ subnet: "fd00:1:2::/64" }) },
     "IPv6 of 112 bits, to its last": { config: ipam({ subnet: "fd00:1:2::/126", rangeStart: "fd00:1:2::3" }), before: pods, play: "ADD; ADD pod2; DEL" },
     "ranges": { config: ipam({ ranges: [[small], [{ subnet: "fd00:1:2::/64" }]] }) },
+    "ranges with everything": { config: ipam({ ranges: [[{ ...small, rangeStart: "10.1.2.5", rangeEnd: "10.1.2.6", gateway: "10.1.2.5" }, { subnet: "10.9.0.0/24", rangeEnd: "10.9.0.3" }]] }), before: pods, play: "ADD; ADD pod2; ADD pod3; ADD pod4; DEL pod2; ADD pod5; DEL" },
     "a subnet and ranges": { config: ipam({ subnet: "10.9.0.0/24", ranges: [[{ subnet: "fd00:1:2::/64" }]] }) },
     "two ranges in a set, one after the other": { config: ipam({ ranges: [[{ subnet: "10.1.2.0/30" }, { subnet: "10.1.9.0/24", rangeStart: "10.1.9.7" }]] }), before: pods, play: "ADD; ADD pod2; ADD pod3; DEL; ADD pod4" },
     "three sets": { config: ipam({ ranges: [[small], [{ subnet: "10.9.0.0/24" }], [{ subnet: "fd00:1:2::/64" }]] }) },
@@ -60,6 +62,7 @@ export const hostLocal: Table = {
     "the same address by all ways": { args: "IP=10.1.2.9", config: { ...ipam(small), args: { cni: { ips: ["10.1.2.9"] } }, capabilities: { ips: true } }, runtime: { ips: ["10.1.2.9"] } },
     "ips by capability that are none": { config: { ...ipam(small), capabilities: { ips: true } }, runtime: { ips: ["nobody"] }, refused: 7 },
     "ipRanges by capability": { config: { ...ipam({}), capabilities: { ipRanges: true } }, runtime: { ipRanges: [[small], [{ subnet: "fd00:1:2::/64" }]] } },
+    "ipRanges with everything": { config: { ...ipam({}), capabilities: { ipRanges: true } }, runtime: { ipRanges: [[{ ...small, rangeStart: "10.1.2.5", rangeEnd: "10.1.2.6", gateway: "10.1.2.14" }]] } },
     "ipRanges before the configuration's": { config: { ...ipam({ subnet: "10.9.0.0/24" }), capabilities: { ipRanges: true } }, runtime: { ipRanges: [[small]] } },
 
     "no ranges": { config: ipam({}), refused: 7 },
