@@ -4,7 +4,6 @@ import { find, isObject, type JsonObject } from "@vethwork/cni";
 import { missing, skipped } from "../../../tests/conformance/node/needs.ts";
 import { address } from "../../../tests/conformance/node/node.ts";
 import { dualIpam, reaches } from "../testing/interface-suite.ts";
-import { referenceFolders } from "../testing/reference.ts";
 import { onStage, stageLacks, type Stage } from "../testing/stage.ts";
 
 const config = { cniVersion: "1.1.0", name: "mynet", type: "ptp", ipMasq: true, ipMasqBackend: "iptables", ipam: dualIpam };
@@ -90,22 +89,3 @@ iptablesTest("thirty at once, and every one has its rules", async (stage) => {
   await Promise.all(pods.map((pod) => stage.call({ command: "DEL", config, pod })));
   expect(await nat(stage)).toEqual([]);
 });
-
-const newest = referenceFolders.find((folder) => !folder.startsWith("/usr"));
-const lacksNewest = lacks || (newest === undefined ? "the newest containernetworking-plugins" : "");
-
-test.skipIf(lacksNewest !== "")(skipped("the reference's rules of nftables are ours to take away, and ours are the same", lacksNewest), () => onStage(async (stage) => {
-  const nft = { ...config, cniVersion: "1.0.0", ipMasqBackend: "nftables" };
-  const rules = async (): Promise<string[]> => (await stage.node.run(["nft", "list", "ruleset"])).split("\n").filter((line) => /saddr|daddr|goto/.test(line)).map((line) => line.trim());
-  const seen: string[][] = [];
-  for (const folder of [newest ?? "", stage.bin]) {
-    const pod = await stage.addPod("pod1");
-    const added = await stage.call({ command: "ADD", config: { ...nft, ipam: { ...dualIpam, dataDir: folder === stage.bin ? "/run/one" : "/run/two" } }, pod, program: `${folder}/ptp`, env: { CNI_PATH: folder } });
-    expect({ folder, code: added.code }).toEqual({ folder, code: 0 });
-    seen.push(await rules());
-    expect(await stage.call({ command: "DEL", config: { ...nft, ipam: { ...dualIpam, dataDir: folder === stage.bin ? "/run/one" : "/run/two" } }, pod })).toMatchObject(quiet);
-    expect((await rules()).filter((line) => line.includes("saddr"))).toEqual([]);
-    await stage.deletePod(pod);
-  }
-  expect(seen[1]).toEqual(seen[0] ?? []);
-}), 60_000);

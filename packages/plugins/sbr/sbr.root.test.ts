@@ -1,10 +1,8 @@
 /** sbr with packets: a pod on two routers answers each by the interface that it asked. */
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { find, type JsonObject } from "@vethwork/cni";
-import { skipped } from "../../../tests/conformance/node/needs.ts";
-import { referenceFolders, referenceLacks } from "../testing/reference.ts";
 import { addRouters, ping, pod, prevResult, routingOf } from "../testing/routers.ts";
-import { faultyBinFolder, onStage, stageLacks, stageTest, type Stage } from "../testing/stage.ts";
+import { faultyBinFolder, stageTest, type Stage } from "../testing/stage.ts";
 
 const quiet = { code: 0, out: "", err: "" };
 const call = (stage: Stage, command: string, options: object = {}, program?: string, env: Record<string, string> = {}) =>
@@ -133,24 +131,3 @@ stageTest("with any call of ADD failed everything is as before, and after any de
     }
   }
 }, 240_000);
-
-for (const reference of referenceFolders.length > 0 ? referenceFolders : ["none"]) {
-  const isOld = reference.startsWith("/usr"); // knows no table yet; gateways and hints are in no release
-  const lacks = stageLacks || referenceLacks;
-  test.skipIf(lacks !== "")(skipped(`the same as the reference, and each takes away the other's rules (${isOld ? "Debian's own" : "the newest"})`, lacks), () => onStage(async (stage) => {
-    for (const options of [{}, ...(isOld ? [] : [{ table: 77 }])]) {
-      const told: unknown[] = [];
-      for (const [adds, deletes] of [[`${reference}/sbr`, undefined], [undefined, `${reference}/sbr`]] as const) {
-        await addRouters(stage);
-        const before = await routingOf(stage);
-        const { code, result } = await call(stage, "ADD", options, adds);
-        // The reference copies IPv6 routes into the tables of IPv4 addresses, too, where nobody asks for them.
-        told.push({ code, ips: find(result, "ips"), seen: (await routingOf(stage)).filter((line) => !/^fd09::\/64 dev net1 table (?:100|77) /.test(line)) });
-        expect({ options, ...(await call(stage, "CHECK", options)) }).toMatchObject({ options, ...quiet });
-        expect((await call(stage, "DEL", options, deletes)).code).toBe(0);
-        expect((await routingOf(stage)).filter((line) => line.includes("lookup"))).toEqual(before.filter((line) => line.includes("lookup")));
-      }
-      expect({ options, told: told[1] }).toEqual({ options, told: told[0] });
-    }
-  }), 60_000);
-}

@@ -3,7 +3,6 @@ import { expect, test } from "bun:test";
 import { find } from "@vethwork/cni";
 import { Netns, openTap } from "@vethwork/linux";
 import { skipped } from "../../../tests/conformance/node/needs.ts";
-import { referenceFolders } from "../testing/reference.ts";
 import { faultyBinFolder, onStage, stageLacks, stageTest, type Pod, type Stage } from "../testing/stage.ts";
 
 const ipam = { type: "host-local", ranges: [[{ subnet: "10.6.0.0/24", rangeStart: "10.6.0.5" }], [{ subnet: "fd06::/64", rangeStart: "fd06::5" }]], routes: [{ dst: "0.0.0.0/0" }] };
@@ -116,29 +115,3 @@ stageTest("killed at any call, or with any call failed, then DEL: nothing is lef
   }
   expect(await stage.state()).toEqual(before);
 }, 240_000);
-
-const reference = referenceFolders.find((folder) => !folder.startsWith("/usr")); // Debian's own has no tap yet
-const lacks = stageLacks || (reference === undefined ? "the newest reference plugins" : "");
-test.skipIf(lacks !== "")(skipped("the same as the reference, and each takes away what the other made", lacks), () => onStage(async (stage) => {
-  for (const more of [{}, { owner: 107, multiQueue: true }, { owner: 107, group: 108 }]) {
-    const told: unknown[] = [];
-    for (const [adds, deletes] of [[`${reference}/tap`, undefined], [undefined, `${reference}/tap`]] as const) {
-      const pod = await stage.addPod("pod1");
-      const before = await stage.state();
-      // IPv4 alone: the reference waits five seconds for IPv6 addresses on a device that nobody has opened.
-      const four = { ...ipam, ranges: ipam.ranges.slice(0, 1) };
-      const run = (command: string, program: string | undefined, extra: object = {}) =>
-        stage.call({ command, config: { ...config, ipam: four, ...more, ...extra }, pod, ...(program !== undefined && { program }), env: { CNI_PATH: reference ?? "" } });
-      const { code, result } = await run("ADD", adds);
-      const link = (await linkIn(stage, "pod1")).replace(/^\d+/, "").replace(/link\/ether \S+/, "").replace(/(?:pi|vnet_hdr) (?:on|off)/g, ""); // whoever opens it says these anew
-      const addresses = (await stage.node.run(["ip", "-n", "pod1", "-br", "addr", "show", "eth0"])).replace(/ fe80::\S+/, "");
-      told.push({ code, link, addresses: addresses.replaceAll(/\.\d+\/|::\w+\//g, "/"), routes: await stage.node.run(["ip", "-n", "pod1", "route", "show", "default"]), ips: JSON.stringify(find(result, "ips")).replaceAll(/\.\d+\/|::\w+\//g, "/") });
-      expect(await run("CHECK", undefined, { prevResult: result })).toMatchObject(quiet);
-      expect((await run("CHECK", `${reference}/tap`, { prevResult: result })).code).toBe(0);
-      expect((await run("DEL", deletes)).code).toBe(0);
-      expect({ ...(await stage.state()), links: await stage.node.run(["ip", "-n", "pod1", "-br", "link"]) }).toEqual({ ...before, links: expect.not.stringContaining("eth0") });
-      await stage.deletePod(pod);
-    }
-    expect({ more, told: told[1] }).toEqual({ more, told: told[0] });
-  }
-}), 60_000);

@@ -1,9 +1,7 @@
 /** tuning on a real interface: what is set shows in the kernel and on the wire, DEL brings it back, whoever wrote it down. */
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { find, isObject, parseJson, type JsonObject } from "@vethwork/cni";
-import { skipped } from "../../../tests/conformance/node/needs.ts";
-import { referenceFolders, referenceLacks } from "../testing/reference.ts";
-import { faultyBinFolder, onStage, stageLacks, stageTest, type Pod, type Stage } from "../testing/stage.ts";
+import { faultyBinFolder, stageTest, type Pod, type Stage } from "../testing/stage.ts";
 
 const [OWN, OTHER] = ["02:00:00:00:00:01", "c2:11:22:33:44:66"];
 const FILE = "/run/cni/tuning/pod1_eth0.json";
@@ -164,30 +162,3 @@ stageTest("killed at any call, or with any call failed, then DEL: the interface 
 
 const inWords = (key: string, value: unknown): string[] =>
   key === "mac" ? ["address", String(value)] : [{ allmulti: "allmulticast", txQLen: "txqueuelen" }[key] ?? key, typeof value === "boolean" ? (value ? "on" : "off") : String(value)];
-
-for (const reference of referenceFolders.length > 0 ? referenceFolders : ["none"]) {
-  const title = `the same as the reference, and each brings back what the other changed (${reference.startsWith("/usr") ? "Debian's own" : "the newest"})`;
-  const lacks = stageLacks || referenceLacks;
-  test.skipIf(lacks !== "")(skipped(title, lacks), () => onStage(async (stage) => {
-    const isOld = reference.startsWith("/usr"); // knows no txQLen yet, and its CHECK no IFNAME
-    const { txQLen: _queue, ...older } = everything;
-    const options = { ...(isOld ? older : everything), sysctl };
-    const theirs = `${reference}/tuning`;
-    const told: unknown[] = [];
-    for (const [adds, deletes] of [[theirs, undefined], [undefined, theirs]] as const) {
-      const pod = await addCable(stage);
-      const before = await seen(stage, "pod1");
-      const { code, result } = await call(stage, "ADD", pod, options, adds);
-      const kept = parseJson(await stage.node.run(["cat", FILE]));
-      const { network: _network, ...backup } = isObject(kept) ? kept : {};
-      told.push({ code, seen: await seen(stage, "pod1"), backup, ips: find(result, "ips"), mac: JSON.stringify(find(result, "interfaces")).includes(OTHER) });
-      expect(await call(stage, "CHECK", pod, options)).toMatchObject(quiet);
-      if (!isOld) expect(await call(stage, "CHECK", pod, options, theirs)).toMatchObject(quiet);
-      expect((await call(stage, "DEL", pod, options, deletes)).code).toBe(0);
-      expect(await seen(stage, "pod1")).toEqual({ ...before, sysctls: ["500", "1", "44"] });
-      expect((await stage.state()).files).not.toContain(FILE);
-      await stage.deletePod(pod);
-    }
-    expect(told[1]).toEqual(told[0]);
-  }), 60_000);
-}

@@ -52,10 +52,10 @@ const known = {
   },
   "nftables-first": { reference: [/ ip6?tables nat /], ours: [masqueradeTable] },
   "empty-tables": { reference: [masqueradeTable, / nft table bridge nat(?:$| > chain PREROUTING(?:$| 1: type ))/] },
-  "iptables-words": { reference: [/^DEL: .* (?:exit: 1|error: 999)$/], ours: [/^DEL: .* exit: 0$/] },
+  "iptables-words": { reference: [/^DEL: .* (?:exit: 1|error: 999)$/, /^DEL: file \/var\/lib\/cni\/flannel\/pod1 /], ours: [/^DEL: .* exit: 0$/] },
   "del-by-labels": {
-    reference: [/^DEL: iptables nat /, /^DEL: nft table bridge nat\b/, /^DEL: (?:node link veth\(\S+\)|pod1 link eth0|node link cni0 flag LOWER_UP)$/],
-    ours: [/^DEL: nft table bridge nat > chain cni-br-iface-pod1-eth0-mac 1: /],
+    reference: [/^DEL: iptables nat /, /^DEL: nft table bridge nat\b/, /^DEL: (?:node link veth\(\S+\)|pod1 link eth0|node link cni0 flag LOWER_UP)$/, /^DEL: node .*cni0(?: |\/)mtu: 1450$/],
+    ours: [/^DEL: node .*cni0(?: |\/)mtu: 1500$/, /^DEL: nft table bridge nat > chain cni-br-iface-pod1-eth0-mac 1: /],
   },
   "check-without-ipam": { reference: [/^CHECK: bridge (?:exit: 1|error: 999)$/], ours: [/^CHECK: bridge exit: 0$/] },
   "check-tables": { reference: [/^CHECK: \S+ (?:exit: 1|error: 999)$/], ours: [/^CHECK: \S+ exit: 0$/] },
@@ -87,6 +87,11 @@ const known = {
     reference: [/ loopback result (?:interfaces\[0\]|ips\[[01]\])\./],
     ours: [/ loopback result (?:dns: \{\}|ip[46]\.ip: \S+|ips\[[01]\]\.version: [46])$/],
   },
+
+  // flannel
+  "flannel-stash": { rewrite: [/^(file \/\S+\/pod\d mode 600: .*)\\"ranges\\":\[\[\{(\\"subnet\\":\\"[0-9./]+\\")\}\]\],(\\"routes\\":\[[^\]]*\],)(.*),\\"vethwork\/ifname\\":\\"(?:eth0|net1)\\"/, "$1$3$2,$4"] },
+  "flannel-failed": { reference: [/^(?:ADD|DEL): (?:file|folder) \/var\/lib\/cni\/flannel(?:\/pod1)? mode [67]00/] },
+  "flannel-crash": { reference: [/^ADD: flannel exit: 2$/], ours: [/^ADD: flannel exit: 1$/] },
 
   // Chained plugins
   "sbr-stays": {

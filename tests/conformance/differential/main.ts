@@ -21,7 +21,7 @@ for (const table of tables) {
   for (const [name, row] of Object.entries(table.rows)) {
     const title = `${table.type}: ${name}`;
     if (!new RegExp(pattern).test(title)) continue;
-    const lacks = kernelLacks(...needsOf(table, row));
+    const lacks = table.reference?.lacks || kernelLacks(...needsOf(table, row));
     if (lacks !== "") {
       console.log(`${title} (needs ${lacks})`);
       continue;

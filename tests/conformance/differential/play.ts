@@ -12,7 +12,7 @@ import { chainOf, programsOf, type Row, type Table } from "./table.ts";
 const stage = join(import.meta.dir, "stage.sh");
 
 export interface Cast {
-  /** The folder of the plugins that ADD is played by. */
+  /** CNI_PATH of the plugins that ADD is played by. */
   adder: string;
   /** The same, for every other verb. */
   other: string;

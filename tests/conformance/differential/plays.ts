@@ -9,7 +9,7 @@ import { isEmulated, play } from "./play.ts";
 import { chainOf, programsOf, type Row, type Table } from "./table.ts";
 
 export async function playsOf(table: Table, row: Row): Promise<Plays> {
-  const reference = referenceFolders[0] ?? "";
+  const reference = [...referenceFolders.slice(0, 1), ...(table.reference ? [table.reference.folder] : [])].join(":");
   /** The stage chooses two itself. */
   const given = `02:00:00:00:00:01 02:00:00:00:00:fe ${JSON.stringify(chainOf(table, row))} ${JSON.stringify(row.prevResult)} ${row.args ?? ""} ${row.before ?? ""} ${row.play ?? ""}`.toLowerCase();
   const steps = async (adder: string, other: string): Promise<Step[]> => stepsOf(await play(table, row, { adder, other }), given);

@@ -124,11 +124,14 @@ gone() {
 
 # One plugin of the chain, as a runtime calls it: verb, pod, place in the chain, result so far.
 call() {
-  local verb=$1 name=$2 at=$3 before=$4 folder=$other config out err
-  [[ $verb != ADD ]] || folder=$adder
+  local verb=$1 name=$2 at=$3 before=$4 path=$other config out err folder
+  local -a folders
+  [[ $verb != ADD ]] || path=$adder
+  IFS=: read -ra folders <<<"$path"
+  for folder in "${folders[@]}"; do [[ ! -x $folder/${types[at]} ]] || break; done
   config=${configs[at]}
   [[ $before == '' ]] || config="${config%\}},\"prevResult\":$before}"
-  CNI_COMMAND=$verb CNI_CONTAINERID=$name CNI_NETNS=${NETNS-/run/netns/$name} CNI_IFNAME=$IFNAME CNI_ARGS=$ARGS CNI_PATH=$folder \
+  CNI_COMMAND=$verb CNI_CONTAINERID=$name CNI_NETNS=${NETNS-/run/netns/$name} CNI_IFNAME=$IFNAME CNI_ARGS=$ARGS CNI_PATH=$path \
     "$folder/${types[at]}" <<<"$config" >/run/stage/call/out 2>/run/stage/call/err
   code=$?
   IFS= read -rd '' out </run/stage/call/out
@@ -203,7 +206,7 @@ link set eth0 up
 BATCH
 settled_at_once nsenter --net=/run/netns/pod1 --
 
-# What a play sets (play.ts): the folders of the plugins that add and of those that do the rest, the verbs after which to
+# What a play sets (play.ts): the CNI_PATH of the plugins that add and of those that do the rest, the verbs after which to
 # look, the chain, what the runtime says, and of kernel parameters those to look at where not all are.
 adder='' other='' seen='' types=() configs=() IFNAME=eth0 ARGS='' first='' parameters=()
 declare -A results=()

@@ -45,6 +45,8 @@ export interface Table {
   type: string;
   /** Differences that may be seen in any row; each has to be seen in one. */
   differences?: readonly DifferenceName[];
+  /** Where the reference's plugin is, if not among the others, and what the machine lacks for it. */
+  reference?: { folder: string; lacks: string };
   /** What its rows need of the kernel. */
   needs?: readonly KernelOption[];
   /** Options that no row gives, and why. */

@@ -1,6 +1,7 @@
 /** Every table, in the order of the plugins' names. */
 import { bridge } from "./rows/bridge.ts";
 import { dummy } from "./rows/dummy.ts";
+import { flannel } from "./rows/flannel.ts";
 import { hostDevice } from "./rows/host-device.ts";
 import { hostLocal } from "./rows/host-local.ts";
 import { ipvlan } from "./rows/ipvlan.ts";
@@ -18,11 +19,11 @@ import type { Table } from "./table.ts";
 /** Plugins that have no table, and why. */
 export const withoutTable: Readonly<Record<string, string>> = {
   vethwork: "the reference has none of that name",
+  sample: "it is there to be copied, and no package has the reference's",
   dhcp: "its daemon needs a server on the wire: tests of its own",
   bandwidth: "its rows are not written yet",
   firewall: "its rows are not written yet",
-  flannel: "its rows are not written yet",
   portmap: "its rows are not written yet",
 };
 
-export const tables: readonly Table[] = [bridge, dummy, hostDevice, hostLocal, ipvlan, loopback, macvlan, ptp, sbr, staticTable, tap, tuning, vlan, vrf];
+export const tables: readonly Table[] = [bridge, dummy, flannel, hostDevice, hostLocal, ipvlan, loopback, macvlan, ptp, sbr, staticTable, tap, tuning, vlan, vrf];

@@ -20,7 +20,7 @@ const waiting = Array.from({ length: given.length / 2 }, (_, at) => ({ file: giv
 await Promise.all([runAll([]), runAll(["nice", "-n", "10"])]);
 
 async function runAll(as: readonly string[]): Promise<void> {
-  using runner = new Runner();
+  await using runner = new Runner();
   for (let next = waiting.shift(); next; next = waiting.shift()) {
     const { file, tests } = next;
     const { outcomes, output, ms } = await runner.run({
