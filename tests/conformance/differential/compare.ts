@@ -77,8 +77,8 @@ function withoutRewritten(odd: readonly Odd[], allowed: readonly DifferenceName[
 }
 
 /** In a crossing play either side may show its own way of doing it: who added left it behind. */
-function covers({ reference = [], ours = [] }: Difference, { side, step, line }: Odd, crossing: boolean): boolean {
-  const patterns = crossing ? [...reference, ...ours] : side === "reference" ? reference : ours;
+function covers({ reference = [], ours = [], crossing: crossed = [] }: Difference, { side, step, line }: Odd, crossing: boolean): boolean {
+  const patterns = crossing ? [...reference, ...ours, ...crossed] : side === "reference" ? reference : ours;
   return patterns.some((pattern) => pattern.test(`${step}: ${line}`));
 }
 

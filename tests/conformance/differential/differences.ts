@@ -8,12 +8,16 @@ export interface Difference {
   reference?: readonly RegExp[];
   /** Lines that only ours has. */
   ours?: readonly RegExp[];
+  /** Lines that are odd where one goes on with what the other began, on whichever side. */
+  crossing?: readonly RegExp[];
   /** Part of a line of ours, and what the reference has instead of it. */
   rewrite?: readonly [RegExp, string];
 }
 
 const forwarding = / node sysctl net\/(?:ipv4\/ip_forward|ipv[46]\/conf\/(?:all|default|eth0|lo)\/(?:forwarding|accept_redirects)): [01]$/;
 const masqueradeTable = / nft table inet cni_plugins_masquerade\b/;
+/** What the other made does not pass CHECK. */
+const checked = (type: string): RegExp => new RegExp(`^CHECK: ${type} exit: [01]$`);
 const says = / error: \d+$/;
 
 const known = {
@@ -94,6 +98,19 @@ const known = {
   "flannel-crash": { reference: [/^ADD: flannel exit: 2$/], ours: [/^ADD: flannel exit: 1$/] },
 
   // Chained plugins
+  "ifb-alias": { ours: [/ node link bwp[0-9a-f]+ ifalias: vethwork mynet pod1\/eth0$/] },
+  "one-action": { reference: [/ node filter \S+ (?:action order 2: mirred \(Egress Redirect to device \S+\) pass|index 2 ref 1 bind 1)$/] },
+  "bandwidth-queue": { rewrite: [/ limit \d+b$/, " lat 25ms"], crossing: [checked("bandwidth")] },
+  "bandwidth-bucket": { rewrite: [/ burst 1513b /, " burst 1000b "], crossing: [checked("bandwidth")] },
+  "bandwidth-numbers": { rewrite: [/ burst 219319b lat 996s$/, " burst 116240b lat 1.1e+03s"], crossing: [checked("bandwidth")] },
+  "bandwidth-subnets": {
+    reference: [/ node (?:link near qdisc: tbf|qdisc (?:tbf|ingress) \S+ dev near .*|filter near .*)$/, / bandwidth result interfaces\[2\]\./],
+    ours: [/ node (?:link near qdisc: noqueue|qdisc (?:noqueue|clsact) \S+ dev near .*|link bwp[0-9a-f]+)$/, / bandwidth result interfaces\[[23]\]\./],
+    crossing: [checked("bandwidth")],
+  },
+  "bandwidth-check": { reference: [/^CHECK: bandwidth exit: 0$/], ours: [/^CHECK: bandwidth exit: 1$/] },
+  "bandwidth-in-pod": {},
+  "bandwidth-unnamed": {},
   "sbr-stays": {
     reference: [/ pod1 route type unicast dst (?:fd09|fe80)::\/64 dev net1 table 10[01] protocol kernel /],
     ours: [/ pod1 route type unicast dst (?:2001:db8:7::\/48 gateway fd09::1|fd09::\/64|fe80::\/64|10\.9\.0\.0\/24|198\.51\.100\.0\/24 gateway 10\.9\.0\.1) dev net1 table main /],

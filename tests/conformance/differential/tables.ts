@@ -1,4 +1,5 @@
 /** Every table, in the order of the plugins' names. */
+import { bandwidth } from "./rows/bandwidth.ts";
 import { bridge } from "./rows/bridge.ts";
 import { dummy } from "./rows/dummy.ts";
 import { flannel } from "./rows/flannel.ts";
@@ -7,6 +8,7 @@ import { hostLocal } from "./rows/host-local.ts";
 import { ipvlan } from "./rows/ipvlan.ts";
 import { loopback } from "./rows/loopback.ts";
 import { macvlan } from "./rows/macvlan.ts";
+import { portmap } from "./rows/portmap.ts";
 import { ptp } from "./rows/ptp.ts";
 import { sbr } from "./rows/sbr.ts";
 import { staticTable } from "./rows/static.ts";
@@ -21,9 +23,7 @@ export const withoutTable: Readonly<Record<string, string>> = {
   vethwork: "the reference has none of that name",
   sample: "it is there to be copied, and no package has the reference's",
   dhcp: "its daemon needs a server on the wire: tests of its own",
-  bandwidth: "its rows are not written yet",
   firewall: "its rows are not written yet",
-  portmap: "its rows are not written yet",
 };
 
-export const tables: readonly Table[] = [bridge, dummy, flannel, hostDevice, hostLocal, ipvlan, loopback, macvlan, ptp, sbr, staticTable, tap, tuning, vlan, vrf];
+export const tables: readonly Table[] = [bandwidth, bridge, dummy, flannel, hostDevice, hostLocal, ipvlan, loopback, macvlan, portmap, ptp, sbr, staticTable, tap, tuning, vlan, vrf];
