@@ -15,7 +15,7 @@ export interface Sent {
 
 /**
  * What some work asks the kernel for, which answers with the question: a link asked for by its index has that index. Who
- * goes through what the kernel has is told `answers`. Families of generic netlink have the number 31.
+ * goes through what the kernel has is told `answers`. Families of generic netlink have the number 31, and that they are asked for it is not told.
  */
 export function sentBy(work: (socket: () => NetlinkSocket) => void, answers: readonly Uint8Array[] = []): Sent[] {
   const sent: Sent[] = [];
@@ -24,8 +24,8 @@ export function sentBy(work: (socket: () => NetlinkSocket) => void, answers: rea
   const socket: NetlinkSocket = {
     request: (request) => send(request),
     get: (request, decode) => {
-      send(request);
       if (request.type === GENL_ID.CTRL) return decode(encode(family, { attrs: { FAMILY_ID: 31 } }));
+      send(request);
       return decode(encode(request.codec, request.value).slice());
     },
     dump: (request) => {
