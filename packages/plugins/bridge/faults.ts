@@ -68,7 +68,7 @@ function portFaults(host: Netns, bridge: Link, near: Link, { plan }: Claim): str
   return [
     ...(near.up ? [] : [`port "${near.name}" is down`]),
     ...(port?.hairpin === plan.hairpinMode ? [] : [`port "${near.name}" has hairpin mode ${port?.hairpin ? "on" : "off"}`]),
-    ...(port?.isolated === plan.portIsolation ? [] : [`port "${near.name}" is ${port?.isolated ? "" : "not "}isolated`]),
+    ...(plan.portIsolation && !port?.isolated ? [`port "${near.name}" is not isolated`] : []), // the other way round firewall may have done it
     ...vlanFaults(host, near, plan),
   ];
 }

@@ -53,7 +53,7 @@ const readers: Readonly<Record<string, (piece: Piece) => string[]>> = {
   rules: ({ head: [, netns = ""], text }) => documents(text).flat().filter(isObject).flatMap((one) => ruleLines(`${netns} rule6`, one)),
   sysctls: ({ head: [, netns = ""], text }) => text.split("\n").filter((line) => line !== "" && !isRestless(line)).map((line) => `${netns} sysctl ${line.replace("/proc/sys/", "").replace(":", ": ")}`),
   qdiscs: ({ head: [, netns = ""], text }) => plainLines(text).map((line) => `${netns} ${line.replace(/ refcnt \d+/, "")}`),
-  filters: ({ head: [, netns = "", device = ""], text }) => plainLines(text).map((line) => `${netns} filter ${device} ${line}`),
+  filters: ({ head: [, netns = "", device = ""], text }) => plainLines(text).map((line) => `${netns} filter ${device} ${line.replace(/\bindex \d+/, "index")}`),
   bridge: ({ head: [, netns = ""], text }) => documents(text).flat().filter(isObject).flatMap((port) => portLines(netns, port)),
   nft: ({ text }) => nftLines(text),
   iptables: ({ head: [, family = ""], text }) => iptablesLines(family, text),

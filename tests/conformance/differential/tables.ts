@@ -1,7 +1,9 @@
 /** Every table, in the order of the plugins' names. */
 import { bandwidth } from "./rows/bandwidth.ts";
 import { bridge } from "./rows/bridge.ts";
+import { chains } from "./rows/chains.ts";
 import { dummy } from "./rows/dummy.ts";
+import { firewall } from "./rows/firewall.ts";
 import { flannel } from "./rows/flannel.ts";
 import { hostDevice } from "./rows/host-device.ts";
 import { hostLocal } from "./rows/host-local.ts";
@@ -23,7 +25,6 @@ export const withoutTable: Readonly<Record<string, string>> = {
   vethwork: "the reference has none of that name",
   sample: "it is there to be copied, and no package has the reference's",
   dhcp: "its daemon needs a server on the wire: tests of its own",
-  firewall: "its rows are not written yet",
 };
 
-export const tables: readonly Table[] = [bandwidth, bridge, dummy, flannel, hostDevice, hostLocal, ipvlan, loopback, macvlan, portmap, ptp, sbr, staticTable, tap, tuning, vlan, vrf];
+export const tables: readonly Table[] = [bandwidth, bridge, chains, dummy, firewall, flannel, hostDevice, hostLocal, ipvlan, loopback, macvlan, portmap, ptp, sbr, staticTable, tap, tuning, vlan, vrf];
