@@ -39,7 +39,7 @@ test("the page about parity is fresh", () => {
 });
 
 test("a test that may skip for its kernel runs in the virtual machine", () => {
-  const asking = files.filter((file) => isTest(file) && /\bkernelLacks\(|\["CONFIG_/.test(file.text) && !file.path.startsWith("tests/house/")).map(({ path }) => path);
+  const asking = files.filter((file) => isTest(file) && /\b(?:kernelLacks|lacksLink)\(|\["CONFIG_/.test(file.text) && !file.path.startsWith("tests/house/")).map(({ path }) => path);
   const inVm = programs.map(({ file }) => file);
   expect(asking.filter((path) => !inVm.includes(path))).toEqual([]);
   expect(inVm.filter((path) => !paths.includes(path))).toEqual([]);
