@@ -32,7 +32,7 @@ unsettled() {
 
 # What a namespace looks like: its name, how iproute2 gets into it (-n NAME), and how a program does.
 look() {
-  local name=$1 there tries=25
+  local name=$1 there tries=40
   local -a to=() into=()
   [[ $name == node ]] || to=(-n "$name") into=(nsenter --net="/run/netns/$name" --)
   while
