@@ -1,6 +1,6 @@
 /**
- * A table as tests, one for each row. Two rows are played at a time; one that fails shows a diff of what the reference has
- * and ours has not.
+ * A table as tests, one for each row. A row has its plays all at once, and no other row beside it; one that fails shows a
+ * diff of what the reference has and ours has not.
  */
 import { test } from "bun:test";
 import { referenceLacks } from "../../../packages/plugins/testing/reference.ts";
@@ -17,7 +17,7 @@ class Different extends Error {
   override name = "Different";
 }
 
-const AT_ONCE = 2;
+const AT_ONCE = 1;
 /** Rows wait for their turn, and that counts. */
 const LIMIT_MS = 900_000;
 const lacks = stageLacks || referenceLacks || missing({ programs: ["bridge", "tc", "iptables-save"] });
