@@ -43,7 +43,9 @@ async function runAll(wanted: readonly VmProgram[]): Promise<Outcome[]> {
 }
 
 /** Some tests are for a kernel that lacks something: they run outside. */
-const isForHere = ({ verdict, title, why }: Outcome): boolean => verdict !== "skipped" || !/\(needs a kernel without /.test(`${title} (${why})`);
+function isForHere({ verdict, title, why }: Outcome): boolean {
+  return verdict !== "skipped" || !/\(needs a kernel without /.test(`${title} (${why})`);
+}
 
 /** What must have run, and did not, has failed. */
 function outcomesOf({ file, titles }: VmProgram, out: string): Outcome[] {
