@@ -67,6 +67,9 @@ export const nodesFrom = (words: readonly string[]): ClusterNode[] => words.map(
 export const optionsOf = (self: string, over: Partial<DatapathOptions> = {}): DatapathOptions =>
   ({ self, tunnel: "auto", encrypt: "none", clusterSubnets: [], masquerade: true, nonMasqueradeSubnets: [], mtu: 0, stateFolder: "", ...over });
 
+/** Longer in the virtual machine (tests/e2e/vm), of which the processor is emulated. */
+const limitMs = process.env["VETHWORK_VM"] === undefined ? 30_000 : 300_000;
+
 /** A test in a cluster of its own, skipped with the reason where the machine lacks something. */
 export function clusterTest(title: string, act: (cluster: Cluster) => void | Promise<void>, { programs = [], option = "" }: { programs?: readonly string[]; option?: string } = {}): void {
   const without = missing({ root: true, programs: ["ip", "nft", "bridge", ...programs] }) || option;
@@ -77,7 +80,7 @@ export function clusterTest(title: string, act: (cluster: Cluster) => void | Pro
       await act(cluster);
     }
     expect(held("net")).toEqual(before);
-  }, 30_000);
+  }, limitMs);
 }
 
 export const addNodes = (cluster: Cluster, specs: readonly NodeSpec[]): TestNode[] => specs.map((spec) => cluster.addNode(spec));
