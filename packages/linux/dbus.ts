@@ -15,7 +15,7 @@
  * descriptors, nothing that is called by others (docs/decisions/0090-the-system-bus-by-ourselves.md). Every wait is bounded.
  */
 import { KernelError, isErrno } from "./errors.ts";
-import { kernelCall } from "./faults.ts";
+import { aboutToSend } from "./faults.ts";
 import { connectUnix, type UnixStream } from "./unix.ts";
 import { decodeMessage, encodeMessage, messageLength, type BusMessage } from "./wire/busmessage.ts";
 import type { BusValue } from "./wire/dbus.ts";
@@ -91,7 +91,7 @@ function talkOver(line: Line): Bus {
   const call = ({ args = [], ...to }: BusCall): readonly BusValue[] => {
     serial += 1;
     const what = `call ${to.member} of "${to.destination}"`;
-    kernelCall(what);
+    aboutToSend(() => what);
     line.send(encodeMessage({ kind: "call", serial, ...to, signature: "s".repeat(args.length), body: args }));
     for (;;) {
       const message = line.message(what);
@@ -116,7 +116,7 @@ const wordsIn = ({ body: [first] }: BusMessage): string => (typeof first === "st
  * of it goes out at once; the bus answers a line each.
  */
 function greet(line: Line): void {
-  kernelCall("authenticate to the system bus");
+  aboutToSend(() => "authenticate to the system bus");
   line.send(new TextEncoder().encode("\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n"));
   for (const wanted of ["DATA", "OK"]) {
     const said = line.text("authenticate to the system bus");

@@ -11,6 +11,13 @@ export function errnoName(number: number): string {
   return `E${number}`;
 }
 
+/** The number of an errno's name: "EEXIST" → 17. */
+export function errnoNumber(errno: string): number {
+  const found = Object.entries(E()).find(([name]) => errno === `E${name}`);
+  if (found) return found[1];
+  throw new RangeError(`Cannot find the number of "${errno}" (a name such as "EEXIST" is wanted)`);
+}
+
 export interface KernelFacts {
   /** Why, in libc's words: "file exists". */
   reason?: string;

@@ -5,7 +5,6 @@
  * whole or not there (temporary name, then rename), and a lock says who holds it instead of waiting for ever.
  */
 import { isErrno, unless } from "./errors.ts";
-import { kernelCall } from "./faults.ts";
 import { closeFile, factsOf, findFacts, findFile, flock, forgetPages, makeFolder, openFile, readEntries, readFile, rename, setFileTime, unlink, writeFile } from "./libc.ts";
 import { pause } from "./pause.ts";
 import { AT, O } from "./uapi/fs.ts";
@@ -17,7 +16,6 @@ const OWNER_ONLY = 0o600;
 
 /** A file's text; undefined where there is no such file. */
 export function findText(path: string): string | undefined {
-  kernelCall(`read ${path}`);
   const fd = findFile(path, O.RDONLY);
   return fd === undefined ? undefined : textIn(fd);
 }
@@ -63,7 +61,6 @@ export function forgetContent(path: string): void {
 
 /** Makes a file that must not be there yet; false where it is (open(2), O_EXCL: of many at once one wins). */
 export function createText(path: string, text: string): boolean {
-  kernelCall(`create ${path}`);
   try {
     put(path, text, O.CREAT | O.EXCL);
     return true;
@@ -77,19 +74,16 @@ export function createText(path: string, text: string): boolean {
 export function replaceText(path: string, text: string): void {
   const temporary = `${path}.${process.pid}.new`;
   writeText(temporary, text);
-  kernelCall(`rename to ${path}`);
   rename(temporary, path);
 }
 
 /** Writes a file over; a reader may see half of it, so the text must be one that can be told from its half. */
 export function writeText(path: string, text: string): void {
-  kernelCall(`write ${path}`);
   put(path, text, O.CREAT | O.TRUNC);
 }
 
 /** Adds to a file's end in one write, and makes it where it is missing. */
 export function appendText(path: string, text: string): void {
-  kernelCall(`append to ${path}`);
   put(path, text, O.CREAT | O.APPEND);
 }
 
@@ -106,13 +100,11 @@ export function put(path: string, text: string, flags: number): void {
 
 /** Deletes a file; true if it was there. */
 export function deleteFile(path: string): boolean {
-  kernelCall(`unlink ${path}`);
   return unless(ABSENT, () => (unlink(path), true)) ?? false;
 }
 
 /** Deletes a folder that is empty; false where it is not empty or not there. */
 export function deleteEmptyFolder(path: string): boolean {
-  kernelCall(`rmdir ${path}`);
   return unless([...ABSENT, "ENOTEMPTY", "EEXIST", "EBUSY"], () => (unlink(path, AT.REMOVEDIR), true)) ?? false;
 }
 
@@ -121,7 +113,6 @@ export function deleteEmptyFolder(path: string): boolean {
  * we are at it (deleteEmptyFolder): then it is begun again. Mostly it is there, and asking is cheaper than an error.
  */
 export function ensureFolder(path: string, mode = 0o700): void {
-  kernelCall(`mkdir ${path}`);
   if (findFacts(path)?.isFolder) return;
   for (let left = 100; ; left--) {
     try {
@@ -176,13 +167,11 @@ export function namesIn(path: string): string[] {
 
 /** The names in a folder; none where there is no folder. */
 export function listFolder(path: string): string[] {
-  kernelCall(`list ${path}`);
   return unless(ABSENT, () => namesIn(path)) ?? [];
 }
 
 /** When a file or folder was changed last, in seconds since 1970; undefined where it is not there. */
 export function findTime(path: string): number | undefined {
-  kernelCall(`stat ${path}`);
   return findFacts(path)?.changed;
 }
 
@@ -206,7 +195,6 @@ export function isSameFile(one: string, other: string): boolean {
 
 /** Says when a file or folder was changed last, in whole seconds since 1970: a mark that the next change to it wipes out. */
 export function setTime(path: string, seconds: number): void {
-  kernelCall(`set the time of ${path}`);
   setFileTime(path, seconds);
 }
 
@@ -250,7 +238,6 @@ function lockedInTime({ path, timeoutMs }: LockOptions, tryOnce: () => number | 
 /** The lock's file descriptor; undefined where another holds it, or deleted the file before we had it. */
 function tryLock(path: string): number | undefined {
   ensureFolder(folderOf(path));
-  kernelCall(`open ${path}`);
   const fd = unless(ABSENT, () => openFile(path, O.RDWR | O.CREAT | O.APPEND, OWNER_ONLY)); // the folder may be gone again
   if (fd === undefined) return undefined;
   try {

@@ -8,9 +8,9 @@
  * What FFI demands, each paid for once: views are passed, not numbers from ptr(), which do not keep their array
  * alive; errno is read at once, before anything else may call libc.
  */
-import { CString, FFIType, dlopen, ptr, read, type Pointer } from "bun:ffi";
-import { KernelError, errnoName } from "./errors.ts";
-import { kernelCall } from "./faults.ts";
+import { CString, FFIType, dlopen, ptr, read, toArrayBuffer, type Pointer } from "bun:ffi";
+import { KernelError, errnoName, errnoNumber } from "./errors.ts";
+import { withFaults } from "./faults.ts";
 import { AT, O, S, STATX } from "./uapi/fs.ts";
 import { SO, SOL } from "./uapi/socket.ts";
 import { encode, pad, struct, u16, u32, u64 } from "./wire/codec.ts";
@@ -40,12 +40,12 @@ const libc = lazily(() => {
   });
   const location = symbols.__errno_location();
   if (typeof location === "number") errnoAt = location;
-  return symbols;
+  return withFaults(symbols, setErrno);
 });
 
 const more = lazily(() => {
   libc();
-  return dlopen("libc.so.6", {
+  const { symbols } = dlopen("libc.so.6", {
     unshare: { args: ["i32"], returns: "i32" },
     mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
     umount2: { args: ["ptr", "i32"], returns: "i32" },
@@ -62,12 +62,13 @@ const more = lazily(() => {
     mkdir: { args: ["ptr", "u32"], returns: "i32" },
     rename: { args: ["ptr", "ptr"], returns: "i32" },
     getdents64: { args: ["i32", "ptr", FFIType.u64_fast], returns: FFIType.i64_fast },
-  }).symbols;
+  });
+  return withFaults(symbols, setErrno);
 });
 
 /** One C function, twice: its last argument is an address or a number. */
-const device = lazily(() => dlopen("libc.so.6", { ioctl: { args: ["i32", FFIType.u64_fast, "ptr"], returns: "i32" } }).symbols);
-const control = lazily(() => dlopen("libc.so.6", { ioctl: { args: ["i32", FFIType.u64_fast, FFIType.u64_fast], returns: "i32" } }).symbols);
+const device = lazily(() => withFaults(dlopen("libc.so.6", { ioctl: { args: ["i32", FFIType.u64_fast, "ptr"], returns: "i32" } }).symbols, setErrno));
+const control = lazily(() => withFaults(dlopen("libc.so.6", { ioctl: { args: ["i32", FFIType.u64_fast, FFIType.u64_fast], returns: "i32" } }).symbols, setErrno));
 
 /** For who puts programs into place, and no plugin. */
 const advice = lazily(() => {
@@ -79,7 +80,6 @@ const SOCK_CLOEXEC = 0o2000000; // set on every socket: no child inherits one
 
 /** A socket of the calling thread's network namespace. Close it with node:fs. */
 export function socket(domain: number, type: number, protocol: number): number {
-  kernelCall("socket");
   return checked("open a socket", libc().socket(s32(domain), s32(type | SOCK_CLOEXEC), s32(protocol)));
 }
 
@@ -133,7 +133,6 @@ export function recv(fd: number, into: Uint8Array, flags = 0): number {
 
 /** Moves the calling thread into the namespace behind `fd` (setns(2)). `kind` is a CLONE_NEW* flag. */
 export function setns(fd: number, kind: number): void {
-  kernelCall("setns");
   checked("enter a namespace", libc().setns(s32(fd), s32(kind)));
 }
 
@@ -144,7 +143,6 @@ export function unshare(kinds: number): void {
 
 /** Locks a file (flock(2)). With LOCK_NB it fails with EWOULDBLOCK ("EAGAIN") where another holds the lock. */
 export function flock(fd: number, operation: number): void {
-  kernelCall("flock");
   checked("lock a file", libc().flock(s32(fd), s32(operation)));
 }
 
@@ -374,6 +372,11 @@ const [ENOENT, ENOTDIR] = [2, 20]; // asm-generic/errno-base.h
 function errno(): number {
   if (errnoAt === undefined) throw new RangeError("Cannot find errno: libc gave no address");
   return read.i32(errnoAt);
+}
+
+/** What a call that failed leaves behind, for one that was not made (./faults.ts). */
+function setErrno(name: string): void {
+  if (errnoAt !== undefined) new Int32Array(toArrayBuffer(errnoAt, 0, 4))[0] = errnoNumber(name);
 }
 
 const failureOf = (what: string, number: number): KernelError => new KernelError(`Cannot ${what}`, errnoName(number), { reason: strerror(number) });

@@ -11,7 +11,7 @@
  * and is an error (EAGAIN) instead of a hang. A socket belongs to the namespace in which it was opened, for ever.
  */
 import { KernelError, errnoName } from "./errors.ts";
-import { kernelCall } from "./faults.ts";
+import { aboutToSend } from "./faults.ts";
 import { closeFile, recv, send, setSocketOption, socket, strerror } from "./libc.ts";
 import { NETLINK, NLM_F, NLMSG, acknowledgement, nlmsgerr, nlmsghdr } from "./uapi/netlink.ts";
 import { AF, MSG, SO, SOCK, SOL } from "./uapi/socket.ts";
@@ -190,8 +190,8 @@ function openWire(protocol: number): Wire {
         return { at, end: writer.length(), sequence };
       });
       const bytes = writer.bytes();
-      kernelCall(requests.map(({ what }) => what).join("; "));
       if (bytes.length > LARGE) setSocketOption(fd, SOL.SOCKET, SO.SNDBUFFORCE, bytes.length * 2);
+      aboutToSend(() => requests.map(({ what }) => what).join("; "));
       send(fd, bytes);
       return places.map((place) => ({ sequence: place.sequence, bytes: bytes.subarray(place.at, place.end) }));
     },

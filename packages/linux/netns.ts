@@ -12,7 +12,6 @@
 import { createAddrs, type Addrs } from "./addrs.ts";
 import { createConntrack, type Conntrack } from "./conntrack.ts";
 import { KernelError, isErrno, unless } from "./errors.ts";
-import { kernelCall } from "./faults.ts";
 import { lockOpen } from "./files.ts";
 import { createFilters, type Filters } from "./filters.ts";
 import { closeFile, factsOf, fileSystemMagic, openFile, setns, unshare } from "./libc.ts";
@@ -72,7 +71,6 @@ function host(options: HostOptions = {}): Netns {
 
 /** Opens the namespace at `path`; KernelError ENOENT where there is nothing, EINVAL where it is something else. */
 function open(path: string): Netns {
-  kernelCall(`open ${path}`);
   const fd = openNamespaceFile(path);
   return netnsFrom(path, fd, { inside: entering(fd) });
 }

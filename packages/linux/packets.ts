@@ -11,7 +11,7 @@
  * namespace, so it is to be closed soon; sending leaves nothing open.
  */
 import { unless } from "./errors.ts";
-import { kernelCall } from "./faults.ts";
+import { aboutToSend } from "./faults.ts";
 import { ipFrom, type Ip } from "./ip.ts";
 import { attachFilter, bind, closeFile, recv, sendTo, socket } from "./libc.ts";
 import type { Link } from "./links.ts";
@@ -51,9 +51,9 @@ const LARGEST = 64 * 1024;
 
 /** Sends one frame by the link. KernelError ENETDOWN where the link is down. */
 export function sendDatagram(netns: Netns, link: Link, datagram: Datagram): void {
-  const fd = open(netns, `open a packet socket to send by "${link.name}"`);
+  const fd = open(netns);
   try {
-    kernelCall(`send by "${link.name}"`);
+    aboutToSend(() => `send by "${link.name}"`);
     sendTo(fd, frameOf(link, datagram), addressOf(link));
   } finally {
     closeFile(fd);
@@ -62,7 +62,7 @@ export function sendDatagram(netns: Netns, link: Link, datagram: Datagram): void
 
 /** Opens a socket that gets the IPv4 datagrams to `port` which come in by the link. Who takes the descriptor closes it. */
 export function listenDatagrams(netns: Netns, link: Link, port: number): number {
-  const fd = open(netns, `open a packet socket to listen on "${link.name}"`);
+  const fd = open(netns);
   try {
     attachFilter(fd, filterFor(port)); // before bind: from then on packets come
     bind(fd, addressOf(link));
@@ -169,10 +169,8 @@ function filterFor(port: number): Uint8Array {
 }
 
 /** Without a protocol it gets nothing before it is bound. */
-function open(netns: Netns, what: string): number {
-  kernelCall(what);
-  return netns.inside(() => socket(AF.PACKET, SOCK.RAW | SOCK.NONBLOCK, 0));
-}
+const open = (netns: Netns): number => netns.inside(() => socket(AF.PACKET, SOCK.RAW | SOCK.NONBLOCK, 0));
+
 
 const addressOf = ({ index }: Link): Uint8Array =>
   encode(sockaddr_ll, { sll_family: AF.PACKET, sll_protocol: ETH_P.IP, sll_ifindex: index }).slice();

@@ -5,7 +5,6 @@
  * stands under net/ belongs to the namespace of the thread that opens the file.
  */
 import { unless } from "./errors.ts";
-import { kernelCall } from "./faults.ts";
 import { namesIn, put, readText } from "./files.ts";
 
 export interface Sysctl {
@@ -36,11 +35,9 @@ export interface SysctlOptions {
 export function createSysctl(inside: <T>(work: () => T) => T, { root = ROOT, isRehearsal = false }: SysctlOptions = {}): Sysctl {
   const pathOf = (name: string): string => `${root}/${wellFormed(name)}`;
   const findHere = (name: string): string | undefined => {
-    kernelCall(`read sysctl ${name}`);
     return unless(UNREADABLE, () => readText(pathOf(name)).trim());
   };
   const writeHere = (name: string, value: number | string): void => {
-    kernelCall(`write sysctl ${name}`);
     if (!isRehearsal) put(pathOf(name), String(value), 0);
   };
   const find = (name: string): string | undefined => inside(() => findHere(name));

@@ -7,7 +7,6 @@
  * They are made by opening a file, for netlink refuses to. Where nobody makes it persist, the device goes with the file.
  */
 import { unless } from "./errors.ts";
-import { kernelCall } from "./faults.ts";
 import { closeFile, deviceIoctl, ioctl, openFile, readFile, writeFile } from "./libc.ts";
 import type { Netns } from "./netns.ts";
 import { O } from "./uapi/fs.ts";
@@ -37,7 +36,6 @@ export function addTap(netns: Netns, { name, owner, group, multiQueue = false }:
   try {
     if (owner !== undefined) ioctl(fd, TUN.SETOWNER, owner);
     if (group !== undefined) ioctl(fd, TUN.SETGROUP, group);
-    kernelCall(`make tap "${name}" persist`);
     ioctl(fd, TUN.SETPERSIST, 1);
   } finally {
     closeFile(fd);
@@ -59,10 +57,8 @@ const queues = (many: boolean): number => (many ? IFF_OF_TUN.MULTI_QUEUE : 0);
 
 /** The file belongs to the namespace in which it is opened. */
 function attach(netns: Netns, name: string, flags: number): number {
-  kernelCall(`open ${DEVICE}`);
   const fd = netns.inside(() => openFile(DEVICE, O.RDWR | O.NONBLOCK));
   try {
-    kernelCall(`attach to tap "${name}"`);
     deviceIoctl(fd, TUN.SETIFF, { name, flags: IFF_OF_TUN.TAP | IFF_OF_TUN.NO_PI | flags });
     return fd;
   } catch (error) {

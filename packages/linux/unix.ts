@@ -3,7 +3,6 @@
  * to do: each call waits, and none for ever.
  */
 import { KernelError, unless } from "./errors.ts";
-import { kernelCall } from "./faults.ts";
 import { closeFile, connect, getSocketOptionBytes, recv, send, setSocketOptionBytes, socket } from "./libc.ts";
 import { AF, MSG, SO, SOCK, SOL } from "./uapi/socket.ts";
 import { cstring, encode, struct, u16, u32, u64 } from "./wire/codec.ts";
@@ -31,7 +30,6 @@ const REASONS: Readonly<Record<string, string>> = { ENOENT: "there is no such fi
 export function connectUnix(path: string, timeoutMs: number): UnixStream {
   const name = encode(cstring, path);
   if (name.length > LONGEST_PATH + 1) throw new RangeError(`Cannot connect to "${path}": ${name.length - 1} bytes (at most ${LONGEST_PATH} are wanted)`);
-  kernelCall(`connect to ${path}`);
   const fd = socket(AF.UNIX, SOCK.STREAM, 0);
   const limit = (option: number, ms: number): void => {
     const whole = Math.max(1, Math.round(ms)); // zero would be for ever
@@ -48,11 +46,9 @@ export function connectUnix(path: string, timeoutMs: number): UnixStream {
   }
   return {
     send: (bytes) => {
-      kernelCall(`send to ${path}`);
       for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(send(fd, rest, MSG.NOSIGNAL));
     },
     receive: (ms) => {
-      kernelCall(`receive from ${path}`);
       limit(SO.RCVTIMEO, ms);
       const buffer = new Uint8Array(16 * 1024);
       const length = unless(["EAGAIN", "EINTR"], () => recv(fd, buffer));
