@@ -386,14 +386,11 @@ function s32(value: number): number {
   throw new RangeError(`Cannot call libc: ${value} (a signed 32-bit integer is wanted)`);
 }
 
-const utf8 = new TextEncoder();
-
 function cstring(text: string): Uint8Array {
   if (text.includes("\0")) throw new RangeError(`Cannot call libc: ${JSON.stringify(text)} (no zero byte is wanted)`);
-  return utf8.encode(`${text}\0`);
+  return new TextEncoder().encode(`${text}\0`);
 }
 
-function lazily<T extends object>(make: () => T): () => T {
-  let made: T | undefined;
+function lazily<T extends object>(make: () => T, made?: T): () => T {
   return () => (made ??= make());
 }

@@ -84,8 +84,10 @@ function pathsIn(text: string): string[] {
   const lines: string[] = [];
   for (const line of text.split("\n").map((one) => one.trim())) {
     if (line === "}") path.pop();
-    else if (line.endsWith("{")) path.push(line.slice(0, -1).trim()), lines.push(path.join(" "));
-    else if (line !== "" && !line.startsWith("#")) lines.push(`${path.join(" ")} │ ${line}`);
+    else if (line.endsWith("{")) {
+      path.push(line.slice(0, -1).trim());
+      lines.push(path.join(" "));
+    } else if (line !== "" && !line.startsWith("#")) lines.push(`${path.join(" ")} │ ${line}`);
   }
   return lines;
 }
