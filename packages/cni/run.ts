@@ -42,13 +42,11 @@ function writeFully(io: ProcessIo, descriptor: 1 | 2, text: string): boolean {
     try {
       rest = rest.subarray(io.write(descriptor, rest));
     } catch (error) {
-      if (!isFull(error)) return false;
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (code === "EINTR") continue; // a signal came first; nothing was written
+      if (code !== "EAGAIN") return false;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1); // a millisecond: the reader is behind
     }
   }
   return true;
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EAGAIN";
 }

@@ -292,7 +292,7 @@ function addOrUndo(plugin: Plugin, context: ReturnType<typeof contextFor>, versi
   try {
     const result = plugin.add(context);
     const printed = formatResult(result, version);
-    context.undo.forget();
+    for (const failure of context.undo.forget()) log.push(`${plugin.type}: cannot close what ADD had open: ${oneLine(messageOf(failure))}`);
     return { result, printed };
   } catch (error) {
     for (const failure of context.undo.run()) log.push(`${plugin.type}: cannot undo a step of the failed ADD: ${oneLine(messageOf(failure))}`);

@@ -18,31 +18,38 @@ export interface Undo {
 export interface UndoStack extends Undo {
   /** Runs the steps, last first, each once. A step that fails does not keep the others from running; gives what they threw. */
   run(): unknown[];
-  /** Forgets the steps, and closes what was kept open for them. */
-  forget(): void;
+  /** Forgets the steps, and closes what was kept open for them; gives what that threw, which takes nothing back. */
+  forget(): unknown[];
 }
 
 export function createUndo(): UndoStack {
-  const steps: { isOnlyForFailure: boolean; step: () => void }[] = [];
+  const steps: Step[] = [];
   return {
     defer: (step) => void steps.push({ isOnlyForFailure: true, step }),
     use(resource) {
       steps.push({ isOnlyForFailure: false, step: () => resource[Symbol.dispose]() });
       return resource;
     },
-    run() {
-      const failures: unknown[] = [];
-      for (let next = steps.pop(); next; next = steps.pop()) {
-        try {
-          next.step();
-        } catch (error) {
-          failures.push(error);
-        }
-      }
-      return failures;
-    },
-    forget() {
-      for (let next = steps.pop(); next; next = steps.pop()) if (!next.isOnlyForFailure) next.step();
-    },
+    run: () => taken(steps, () => true),
+    forget: () => taken(steps, ({ isOnlyForFailure }) => !isOnlyForFailure),
   };
+}
+
+interface Step {
+  isOnlyForFailure: boolean;
+  step: () => void;
+}
+
+/** Takes the steps off the stack, last first, and those that are wanted; gives what they threw. */
+function taken(steps: Step[], isWanted: (step: Step) => boolean): unknown[] {
+  const failures: unknown[] = [];
+  for (let next = steps.pop(); next; next = steps.pop()) {
+    if (!isWanted(next)) continue;
+    try {
+      next.step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  return failures;
 }

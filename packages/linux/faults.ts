@@ -56,7 +56,11 @@ function announcing(name: string, call: unknown, setErrno: (errno: string) => vo
     if (asked !== undefined) request = undefined;
     const errno = announced(asked ?? describe(name, args));
     if (errno !== undefined && asked !== undefined) throw refusal(asked, errno);
-    if (errno !== undefined) return setErrno(errno), -1;
+    if (errno !== undefined) {
+      if (name === "close") Reflect.apply(call, undefined, args); // whatever it says, the descriptor is gone (close(2))
+      setErrno(errno);
+      return -1;
+    }
     const result: unknown = Reflect.apply(call, undefined, args);
     if (MAKERS.has(name) && typeof result === "number") subjects.set(result, subjectOf(name, args));
     return result;

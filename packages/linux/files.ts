@@ -13,15 +13,17 @@ import { struct, u16, u64, u8 } from "./wire/codec.ts";
 
 const ABSENT = ["ENOENT", "ENOTDIR"] as const;
 const OWNER_ONLY = 0o600;
+/** Whatever somebody has put at a path, a fifo say, opening it is not waited for. To a file it makes no difference. */
+const PATIENCE = O.NONBLOCK;
 
 /** A file's text; undefined where there is no such file. */
 export function findText(path: string): string | undefined {
-  const fd = findFile(path, O.RDONLY);
+  const fd = findFile(path, O.RDONLY | PATIENCE);
   return fd === undefined ? undefined : textIn(fd);
 }
 
 /** A file's text. */
-export const readText = (path: string): string => textIn(openFile(path, O.RDONLY));
+export const readText = (path: string): string => textIn(openFile(path, O.RDONLY | PATIENCE));
 
 /** The text of a file that is open, also of one that tells no size, as those of /proc do; closes it. */
 function textIn(fd: number): string {
@@ -61,20 +63,29 @@ export function forgetContent(path: string): void {
 
 /** Makes a file that must not be there yet; false where it is (open(2), O_EXCL: of many at once one wins). */
 export function createText(path: string, text: string): boolean {
-  try {
-    put(path, text, O.CREAT | O.EXCL);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "EEXIST")) return false;
-    throw error;
-  }
+  const fd = unless(["EEXIST"], () => openFile(path, O.WRONLY | O.CREAT | O.EXCL | PATIENCE, OWNER_ONLY));
+  if (fd === undefined) return false;
+  orNothing(path, () => fill(fd, text));
+  return true;
 }
 
 /** Makes a file or replaces it as a whole: a reader sees the old text or the new, never half of one. */
 export function replaceText(path: string, text: string): void {
   const temporary = `${path}.${process.pid}.new`;
-  writeText(temporary, text);
-  rename(temporary, path);
+  orNothing(temporary, () => {
+    writeText(temporary, text);
+    rename(temporary, path);
+  });
+}
+
+/** What makes a file that is nobody else's takes it away again where it fails: on a full disk an empty one would stay. */
+function orNothing(path: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    deleteFile(path);
+    throw error;
+  }
 }
 
 /** Writes a file over; a reader may see half of it, so the text must be one that can be told from its half. */
@@ -89,13 +100,19 @@ export function appendText(path: string, text: string): void {
 
 /** Opens, writes everything, closes: `flags` are O.* beside O_WRONLY. */
 export function put(path: string, text: string, flags: number): void {
-  const fd = openFile(path, O.WRONLY | flags, OWNER_ONLY);
+  fill(openFile(path, O.WRONLY | flags | PATIENCE, OWNER_ONLY), text);
+}
+
+/** Writes everything, and closes. */
+function fill(fd: number, text: string): void {
   try {
     let rest = new TextEncoder().encode(text);
     while (rest.length > 0) rest = rest.subarray(writeFile(fd, rest));
-  } finally {
+  } catch (error) {
     closeFile(fd);
+    throw error;
   }
+  closeFile(fd, true);
 }
 
 /** Deletes a file; true if it was there. */

@@ -156,9 +156,9 @@ export function findFile(path: string, flags: number): number | undefined {
   return unlessAbsent(`open "${path}"`, libc().open(cstring(path), s32(flags | O.CLOEXEC), 0));
 }
 
-/** Closes a file or a socket. */
-export function closeFile(fd: number): void {
-  checked("close a file", libc().close(s32(fd)));
+/** Closes a file or a socket. It is gone whatever the kernel says to it (close(2)); who has written to it may want to hear that. */
+export function closeFile(fd: number, tells = false): void {
+  if (Number(libc().close(s32(fd))) < 0 && tells) throw failureOf("close a file", errno());
 }
 
 /** Reads into `into`; returns the number of bytes, 0 at the end. */

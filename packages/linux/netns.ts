@@ -77,7 +77,7 @@ function open(path: string): Netns {
 
 /** As open; undefined where there is nothing at `path`, or no longer a namespace: a pod that is gone. */
 function find(path: string): Netns | undefined {
-  return unless(["ENOENT", "ENOTDIR", "EINVAL"], () => open(path));
+  return unless(["ENOENT", "ENOTDIR", "EINVAL", "ENXIO", "ELOOP", "ENAMETOOLONG"], () => open(path));
 }
 
 /** Makes a namespace without a name: it is gone when it is disposed of and nothing else holds it. */

@@ -57,8 +57,8 @@ export function kindOf(call: string): string {
 const READING = new Set(["ask", "open", "read", "close", "statx", "fstatfs", "getdents64", "socket", "setsockopt", "getsockopt", "bind", "recv", "recvfrom", "poll", "setns", "flock"]);
 export const onlyReads = (call: string): boolean => READING.has(kindOf(call));
 
-/** True where the call is the reading of an answer: failed, what was asked for is done, and nobody knows. */
-export const isAnswer = (call: string): boolean => /^recv(?:from)? /.test(call);
+/** True where the call is the reading or the telling of an answer: failed, what was asked for is done, and nobody knows. */
+export const isAnswer = (call: string): boolean => /^recv(?:from)? |^write stdout/.test(call);
 
 /** What a call may fail with. */
 export const errnosOf = (call: string): readonly string[] => ERRNOS[kindOf(call)] ?? ["EIO"];

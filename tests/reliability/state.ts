@@ -24,8 +24,8 @@ const POD_PARAMETERS = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "
 /** Where plugins and runtimes write; /run/netns has the pods' own names, /run/node the stage's things. */
 const FOLDERS = ["/run", "/var/lib/cni"];
 const OTHERS = /^\/run\/(?:node|netns|dbus|kea|lock|containerd|libpod)(?:\/|$)|^\/run\/(?:xtables\.lock|dnsmasq|dhcp\.log|vethwork-case)/;
-/** What holds no address and belongs to nobody: host-local's memory of where to go on. */
-const CHANGING = /\/last_reserved_ip\.\d+$/;
+/** What holds no address and belongs to nobody: a book's memory of where to go on, and locks. They may come and stay. */
+const NOBODYS = /\/(?:last_reserved_ip\.\d+|lock)$/;
 
 /** A look at the node, and at the pod's namespace if there is one. `also` gives more of the node's things. */
 export function lookAt(pod: string | undefined, also: () => readonly string[] = () => []): State {
@@ -48,9 +48,9 @@ function addNetwork(state: Map<string, string>, netns: Netns, where: string): vo
   const links = netns.links.list();
   const nameOf = (index: number | undefined): string => links.find((link) => link.index === index)?.name ?? (index ? "another" : "");
   for (const link of links) state.set(`${where}link ${link.name}`, wordsOf(link, nameOf(link.master)));
-  for (const { address, link, scope } of netns.addrs.list()) state.set(`${where}address ${nameOf(link)} ${address}`, `scope ${scope}`);
+  for (const { address, link, scope } of netns.addrs.list()) if (!isKernels(String(address))) state.set(`${where}address ${nameOf(link)} ${address}`, `scope ${scope}`);
   for (const { dst, via, link, table, type = "unicast", metric, source } of netns.routes.list({ table: "all" })) {
-    if (type === "local" || type === "other") continue; // they come and go with addresses
+    if (type === "local" || type === "other" || isKernels(String(dst))) continue; // they come and go with addresses
     state.set(`${where}route ${type} ${dst} via ${via ?? ""} dev ${nameOf(link)} table ${table ?? 254} metric ${metric ?? 0}`, source === undefined ? "" : String(source));
   }
   for (const { family, table, from, to, iif, oif, priority } of netns.rules.list()) state.set(`${where}rule ${family} ${priority ?? 0} from ${from ?? ""} to ${to ?? ""} ${iif ?? ""} ${oif ?? ""} table ${table}`, "");
@@ -59,6 +59,9 @@ function addNetwork(state: Map<string, string>, netns: Netns, where: string): vo
     if (handle !== "0:" && kind !== "noqueue") state.set(`${where}qdisc ${nameOf(link)} ${kind} ${parent}`, handle);
   }
 }
+
+/** The kernel gives each link that is up an address of its own, and routes with it, when it finds the time. */
+const isKernels = (address: string): boolean => /^(?:fe80|ff00):/.test(address);
 
 const wordsOf = (link: Link, master: string): string =>
   [link.kind, link.up ? "up" : "down", `mtu ${link.mtu}`, link.kind === "bridge" ? "" : String(link.mac), master, link.promisc ? "promisc" : "", link.allmulti ? "allmulti" : "", `qlen ${link.txQueueLength}`, link.alias]
@@ -95,14 +98,13 @@ function pathsIn(text: string): string[] {
 function addFiles(state: Map<string, string>, path: string): void {
   for (const name of unless(["ENOENT", "ENOTDIR"], () => readdirSync(path)) ?? []) {
     const file = `${path}/${name}`;
-    if (OTHERS.test(file)) continue;
+    if (OTHERS.test(file) || NOBODYS.test(file)) continue;
     const facts = lstatSync(file, { throwIfNoEntry: false });
     if (!facts) continue;
     const how = `${(facts.mode & 0o7777).toString(8)} ${facts.uid}:${facts.gid}`;
     if (facts.isDirectory()) {
-      state.set(`folder ${file}`, how);
-      addFiles(state, file);
-    } else state.set(`file ${file}`, facts.isFile() && !CHANGING.test(file) ? `${how} ${JSON.stringify(textIn(file))}` : facts.isSymbolicLink() ? readlinkSync(file) : how);
+      addFiles(state, file); // an empty folder is nothing
+    } else state.set(`file ${file}`, facts.isFile() ? `${how} ${JSON.stringify(textIn(file))}` : facts.isSymbolicLink() ? readlinkSync(file) : how);
   }
 }
 

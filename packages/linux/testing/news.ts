@@ -22,7 +22,7 @@ export function newsOf(netns: Netns, act: () => void): number[] {
     act();
     return ears.flatMap(heardBy);
   } finally {
-    ears.forEach(closeFile);
+    ears.forEach((ear) => closeFile(ear));
   }
 }
 

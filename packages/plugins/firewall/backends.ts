@@ -13,7 +13,7 @@ import { hasNftables, statusOfNftables } from "../shared/nftables.ts";
 import * as firewalld from "./firewalld.ts";
 import * as iptables from "./iptables.ts";
 import * as nftables from "./nftables.ts";
-import { findRecord, listRecords, withRecords, type Made } from "./record.ts";
+import { deleteTorn, findRecord, listRecords, withRecords, type Made } from "./record.ts";
 import { addressesIn, type Policy, type Wish } from "./wish.ts";
 
 export type Backend = "nftables" | "iptables" | "firewalld";
@@ -47,6 +47,7 @@ export function deleteFirewall(host: Netns, config: Config, { owner, prevResult 
   const wasNftables = nftables.deleteRules(host, owner);
   const record = findRecord(owner);
   if (record) deleteMade([record]);
+  else deleteTorn(owner);
   if (record || wasNftables) return;
   const addresses = addressesIn(prevResult);
   const bridge = prevResult?.interfaces?.[0]?.name ?? "";

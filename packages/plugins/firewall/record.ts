@@ -76,6 +76,11 @@ export const listRecords = (): Made[] =>
 /** What was made for an attachment; undefined where nothing is written down. */
 export const findRecord = (owner: Owner): Made | undefined => recordIn(fileOf(owner));
 
+/** Takes away a record that a death, or a full disk, has cut short; nothing had been made yet. */
+export function deleteTorn(owner: Owner): void {
+  if (findObject(fileOf(owner)) === "cut short") withRecords((made) => made.delete(owner));
+}
+
 const fileOf = ({ network, containerId, ifname }: Owner): string =>
   `${FOLDER}/${network}/${containerId.length <= 128 ? containerId : digestOf(containerId)}_${ifname}.json`;
 

@@ -58,9 +58,9 @@ export default definePlugin({
     const { config, args } = context;
     if (config.ipam) deleteIpam(context);
     using pod = args.netns === "" ? undefined : Netns.find(args.netns);
-    if (!pod?.links.find(args.ifname)) return;
     using host = Netns.host();
-    giveBack(pod, host, args.ifname, { up: false });
+    if (pod?.links.find(args.ifname)) giveBack(pod, host, args.ifname, { up: false });
+    else unmark(host, config.device);
   },
 
   gc(context) {
@@ -95,6 +95,12 @@ function giveBack(pod: Netns, host: Netns, ifname: string, { up }: { up: boolean
   const name = link.alias === "" ? ifname : link.alias;
   pod.links.set(link, { netnsFd: host.fd, name });
   host.links.set(host.links.get(name), { alias: "", up });
+}
+
+/** An ADD that was killed before the move has left the device its own name as an alias. */
+function unmark(host: Netns, device: string): void {
+  const link = device === "" ? undefined : host.links.find(device);
+  if (link && link.alias === link.name) host.links.set(link, { alias: "" });
 }
 
 function resultOf({ ips, routes, dns: given }: Result, link: { name: string; mac?: string; sandbox: string }, dns = given): Result {

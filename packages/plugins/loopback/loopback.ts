@@ -18,9 +18,10 @@ export default definePlugin({
   about: "the interface by which a pod talks to itself",
   config: config({}),
 
-  add({ args, prevResult }) {
-    using pod = openPod(args.netns);
+  add({ args, prevResult, undo }) {
+    const pod = undo.use(openPod(args.netns));
     const lo = pod.links.get(LO);
+    if (!lo.up) undo.defer(() => pod.links.set(lo, { up: false }));
     pod.links.set(lo, { up: true });
     const addresses = pod.addrs.list({ link: lo }).map(({ address }) => address);
     const strange = addresses.find((address) => !isLoopback(address));

@@ -18,10 +18,10 @@
  */
 import { CniError, ErrorCode } from "@vethwork/cni";
 import {
-  appendText, createText, deleteEmptyFolder, deleteFile, ensureFolder, findText, findTime, listFolder, lockFile, parseIp, setTime, writeText, type Ip,
+  appendText, createText, deleteEmptyFolder, deleteFile, ensureFolder, findText, findTime, listFolder, lockFile, parseIp, setTime, unless, writeText, type Ip,
 } from "@vethwork/linux";
 import type { Attached } from "../attachment.ts";
-import { entryName, headOf, isAddress, ownerText, parseEntry } from "./entry.ts";
+import { STRANGE, entryName, headOf, isAddress, ownerText, parseEntry } from "./entry.ts";
 import { search, type Pool } from "./pool.ts";
 import { renew } from "./renewal.ts";
 
@@ -85,8 +85,14 @@ export function openBook(folder: string, { keepOverBoots = false }: BookOptions 
   const entryOf = (attached: Attached): string => `${entries}/${entryName(attached)}`;
   /** Of the interface; where it has none, what an old host-local wrote down for the container. */
   const holders = ({ containerId, ifname }: Attached): Attached[] => [{ containerId, ifname }, { containerId, ifname: "" }];
-  const held = (one: Attached): string[] => {
-    const addresses = parseEntry(findText(entryOf(one)) ?? "")?.addresses ?? [];
+  const held = (one: Attached, isRenewed = false): string[] => {
+    const text = findText(entryOf(one));
+    if (text !== undefined && !isWhole(text, one) && !isRenewed) {
+      renew({ folder, entries, boot, keepOverBoots });
+      mark();
+      return held(one, true);
+    }
+    const addresses = parseEntry(text ?? "")?.addresses ?? [];
     return addresses.filter((address) => findText(`${folder}/${address}`) === ownerText(one));
   };
   const holderOf = (attached: Attached): Attached | undefined => holders(attached).find((one) => held(one).length > 0);
@@ -99,8 +105,8 @@ export function openBook(folder: string, { keepOverBoots = false }: BookOptions 
   };
   const reserve = (attached: Attached, ip: Ip): boolean => {
     const path = `${folder}/${ip}`;
-    const there = findText(path);
-    if (there !== undefined && there !== "") return false;
+    const there = unless(STRANGE, () => findText(path) ?? "absent") ?? "strange";
+    if (there !== "absent" && there !== "") return false;
     if (there === "") deleteFile(path); // cut short by a power failure: nobody's
     const head = findText(entryOf(attached)) === undefined ? headOf(attached, boot) : "";
     appendText(entryOf(attached), `${head}${ip}\n`);
@@ -144,6 +150,12 @@ export function openBook(folder: string, { keepOverBoots = false }: BookOptions 
     },
     [Symbol.dispose]: () => lock[Symbol.dispose](),
   };
+}
+
+/** Whether an entry is all that was written to it, and by whom it was. */
+function isWhole(text: string, { containerId, ifname }: Attached): boolean {
+  const entry = parseEntry(text);
+  return entry !== undefined && text.endsWith("\n") && entry.containerId === containerId && entry.ifname === ifname;
 }
 
 /** The time of a folder whose entries are whole: some second between 1970 and 1985, another for each boot. */

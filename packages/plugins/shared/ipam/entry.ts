@@ -17,6 +17,9 @@ export interface Entry extends Attached {
 
 const BOOT = "boot ";
 
+/** What reading says of a folder, a loop of links, a socket: somebody else's, and so is the address that it is called by. */
+export const STRANGE = ["EISDIR", "ELOOP", "ENXIO", "EACCES"] as const;
+
 /** The lines that begin an entry; its addresses are appended one by one. */
 export const headOf = ({ containerId, ifname }: Attached, boot: string): string => `${containerId}\n${ifname}\n${BOOT}${boot}\n`;
 

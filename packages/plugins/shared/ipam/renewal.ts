@@ -6,8 +6,8 @@
  * address is free that one of our own entries claims, that was written in another boot, and whose file is as old as the
  * entry. Everything else stays, and gets an entry: from now on we know in which boot we saw it.
  */
-import { appendText, deleteFile, ensureFolder, findText, findTime, listFolder, replaceText } from "@vethwork/linux";
-import { entryName, headOf, isAddress, ownerIn, ownerText, parseEntry, type Entry } from "./entry.ts";
+import { appendText, deleteFile, ensureFolder, findText, findTime, listFolder, replaceText, unless } from "@vethwork/linux";
+import { STRANGE, entryName, headOf, isAddress, ownerIn, ownerText, parseEntry, type Entry } from "./entry.ts";
 
 export interface Renewal {
   folder: string;
@@ -24,7 +24,8 @@ export function renew(renewal: Renewal): void {
   const known = new Set<string>();
   for (const name of listFolder(entries)) {
     const path = `${entries}/${name}`;
-    const entry = parseEntry(findText(path) ?? "");
+    const text = findText(path) ?? "";
+    const entry = parseEntry(text);
     const own = entry?.addresses.filter((address) => findText(`${folder}/${address}`) === ownerText(entry)) ?? [];
     const isOld = entry !== undefined && entry.boot !== "" && entry.boot !== boot;
     if (!entry || own.length === 0 || (isOld && !keepOverBoots)) {
@@ -32,7 +33,7 @@ export function renew(renewal: Renewal): void {
       deleteFile(path);
       continue;
     }
-    if (isOld) replaceText(path, textOf({ ...entry, boot, addresses: own }));
+    if (isOld || !text.endsWith("\n")) replaceText(path, textOf({ ...entry, boot, addresses: own }));
     for (const address of own) known.add(address);
   }
   for (const address of listFolder(folder).filter(isAddress)) if (!known.has(address)) adopt(renewal, address);
@@ -40,7 +41,7 @@ export function renew(renewal: Renewal): void {
 
 /** An address that no entry tells of: the reference plugin's, or that of an entry that was lost. */
 function adopt({ folder, entries, boot }: Renewal, address: string): void {
-  const text = findText(`${folder}/${address}`);
+  const text = unless(STRANGE, () => findText(`${folder}/${address}`));
   if (text === undefined) return;
   const owner = ownerIn(text);
   // An empty file is one that a power failure cut short. It belongs to nobody and would block its address for ever.

@@ -1,0 +1,74 @@
+/**
+ * A node's network plugin is killed in the middle, and the kernel refuses what it has always done. For every plugin, at every call
+ * that it makes: nothing is left after a failed ADD, and nothing after a death and DEL (./play.ts).
+ */
+import { expect, test } from "bun:test";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { types } from "../../packages/plugins/registry.ts";
+import { faultyBinFolder, onStage, stageLacks } from "../../packages/plugins/testing/stage.ts";
+import { missing, skipped } from "../conformance/node/needs.ts";
+import type { Played } from "./play.ts";
+import { pod, rows } from "./rows.ts";
+import { playAll } from "./run.ts";
+
+/** Kinds of links that a kernel may have been built without. */
+const OPTIONS: Readonly<Record<string, string>> = { ipvlan: "CONFIG_IPVLAN", vlan: "CONFIG_VLAN_8021Q", dummy: "CONFIG_DUMMY", vrf: "CONFIG_NET_VRF", macvlan: "CONFIG_MACVLAN", tap: "CONFIG_TUN" };
+
+test("every plugin of the registry has a row", () => {
+  const played = new Set(rows.flatMap(({ plugins }) => plugins.map(({ type }) => type)));
+  expect(types.filter((type) => !played.has(type))).toEqual([]);
+});
+
+const lacks = stageLacks || missing({ root: true, programs: ["dnsmasq"] });
+const playing = lacks === "" ? playAll("short") : new Map<string, Promise<Played>>();
+const results = new Map<string, Played>();
+for (const [name, promise] of playing) promise.then((played) => results.set(name, played), () => undefined);
+
+for (const { name } of rows) {
+  test.skipIf(lacks !== "")(skipped(`${name}: killed at any call, or with any call failed, nothing is left`, lacks), async () => {
+    const played = await playing.get(name);
+    if (!played) return;
+    const option = OPTIONS[name];
+    if (played.lacks !== "" && option !== undefined) return console.log(`${name}: not played, this kernel lacks ${option}: ${played.lacks}`);
+    expect({ name, wrong: played.wrong, lacks: played.lacks }).toEqual({ name, wrong: [], lacks: "" });
+    expect(played.calls.ADD).toBeGreaterThan(3);
+    expect(played.outcomes.undone).toBeGreaterThan(0);
+    expect(played.outcomes.cleared).toBeGreaterThan(1);
+  }, 570_000);
+}
+
+// ── that no call is made that is not announced ──
+
+const straceLacks = stageLacks || missing({ root: true, programs: ["strace"] });
+/** What the plugin does to the world; the runtime under it asks for memory, threads and time all along. */
+const WORLDLY = "open,openat,close,read,write,statx,unlinkat,utimensat,mkdir,mkdirat,rename,renameat,renameat2,socket,setsockopt,getsockopt,bind,connect,sendto,sendmsg,recvfrom,recvmsg,setns,unshare,mount,umount2,flock,fstatfs,getdents64,ioctl,execve,vfork";
+/** How glibc asks the kernel for a function of its. */
+const SYSCALLS: Readonly<Record<string, string>> = { open: "openat", send: "sendto", recv: "recvfrom" };
+
+test.skipIf(straceLacks !== "")(skipped("every system call that a plugin makes is announced, in its order", straceLacks), () => onStage(async (stage) => {
+  await stage.addPod(pod.name);
+  for (const name of ["bridge", "vethwork", "ptp", "host-local"]) {
+    const plugin = rows.find((row) => row.name === name)?.plugins[0];
+    if (!plugin) continue;
+    for (const command of ["ADD", "DEL"]) {
+      const trace = join(stage.node.dir, "trace");
+      rmSync(trace, { force: true });
+      const env = { CNI_COMMAND: command, CNI_CONTAINERID: pod.name, CNI_NETNS: pod.netns, CNI_IFNAME: "eth0", CNI_PATH: faultyBinFolder, VETHWORK_FAULT: "count" };
+      const config = JSON.stringify({ cniVersion: "1.0.0", name: "mynet", ...plugin });
+      const { code, err } = await stage.node.exec(["strace", "-qq", "-o", trace, "-e", `trace=${WORLDLY}`, join(faultyBinFolder, plugin.type)], { env, stdin: config });
+      expect({ name, command, code, traced: existsSync(trace) }).toEqual({ name, command, code: 0, traced: true });
+      const announced = err.trim().split("\n").map((line) => line.replace(/^\d+ /, ""));
+      const made = readFileSync(trace, "utf8").trim().split("\n").map((line) => /^\w+/.exec(line)?.[0] ?? line);
+      const begin = made.findIndex((_, at) => madeAt(made, at, announced));
+      const word = (call: string): string => call.split(" ")[0] ?? "";
+      const wanted = announced.map((call) => SYSCALLS[word(call)] ?? (/^(?:open|close|read|write|statx|unlinkat|utimensat|mkdir|rename|socket|setsockopt|setns|flock|fstatfs|getdents64) /.test(call) ? word(call) : "sendto"));
+      expect({ name, command, made: made.slice(Math.max(begin, 0), Math.max(begin, 0) + wanted.length) }).toEqual({ name, command, made: wanted });
+    }
+  }
+}), 60_000);
+
+/** Whether what is announced begins here: the plugin reads its configuration, twice, and then looks at the namespace. */
+function madeAt(made: readonly string[], at: number, announced: readonly string[]): boolean {
+  return announced.slice(0, 4).every((call, more) => made[at + more] === (SYSCALLS[call.split(" ")[0] ?? ""] ?? call.split(" ")[0]));
+}
