@@ -56,6 +56,7 @@ export interface Netns extends Disposable {
 }
 
 const OWN = "/proc/thread-self/ns/net";
+const QUEUE_TIMEOUT_MS = 60_000; // hundreds may stand in it, on a machine that has no time; kubelet waits two minutes
 
 export interface HostOptions {
   /** Where /proc/sys is that may be written, in a container. */
@@ -118,7 +119,7 @@ function netnsFrom(path: string, fd: number, { inside, sysctls, through }: Door)
     get vlans() { return made.vlans ??= createVlans(rtnl); },
     get qdiscs() { return made.qdiscs ??= createQdiscs(rtnl); },
     get filters() { return made.filters ??= createFilters(rtnl); },
-    get nft() { return made.nft ??= createNft(netfilter); },
+    get nft() { return made.nft ??= createNft(netfilter, () => queueIn(path, inside)); },
     get conntrack() { return made.conntrack ??= createConntrack(netfilter); },
     netlink,
     inside,
@@ -130,6 +131,18 @@ function netnsFrom(path: string, fd: number, { inside, sysctls, through }: Door)
       closeFile(fd);
     },
   };
+}
+
+/** A lock on the namespace, of an open file of its own: what the object itself has locked is another matter. */
+function queueIn(path: string, inside: Door["inside"]): Disposable {
+  const fd = inside(() => openFile(OWN, O.RDONLY));
+  try {
+    lockOpen(fd, { path, timeoutMs: QUEUE_TIMEOUT_MS });
+  } catch (error) {
+    closeFile(fd);
+    throw error;
+  }
+  return { [Symbol.dispose]: () => closeFile(fd) };
 }
 
 function entering(fd: number): <T>(work: () => T) => T {

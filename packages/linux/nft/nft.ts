@@ -10,9 +10,10 @@
  * A transaction is done as a whole or not at all; the kernel's answer names the operation that was wrong. What is
  * decided from what was read is sent with the generation that it was read at: where another has changed the rule
  * set since, the kernel refuses (ERESTART), and update() reads and decides again. So no lock is needed, and none
- * could be had: nft(8), firewalld and kube-proxy would not take it.
+ * could be had: nft(8), firewalld and kube-proxy would not take it. But in a crowd of hundreds of our own somebody loses
+ * every time, so whoever has lost often queues with those who have, too, and is quicker than who has yet to look.
  */
-import { KernelError, isErrno, unless } from "../errors.ts";
+import { KernelError, unless } from "../errors.ts";
 import type { NetlinkSocket, Request } from "../netlink.ts";
 import { pause } from "../pause.ts";
 import { NFT_MSG, chain as chainMessage, expressions, generation as generationMessage, foundRule, rule as ruleMessage, setElements, signed, table as tableMessage } from "../uapi/nf_tables.ts";
@@ -48,13 +49,16 @@ export interface Nft {
   findElement(set: NftSet, key: Key): KernelElement | undefined;
 }
 
-/** How long to try anew where others change the rules all the time; from the third time on after a pause, so that somebody comes through. */
+/** How long to try anew, when it is one's turn, where others change the rules all the time; before that so often, and a pause in between. */
 const PATIENCE_MS = 10_000;
-const LONGEST_PAUSE_MS = 20;
+const QUEUE_AFTER = 6;
 const ABSENT = ["ENOENT"] as const;
 
-/** @param socket the netfilter socket of the namespace whose rules are meant, opened when first used */
-export function createNft(socket: () => NetlinkSocket): Nft {
+/**
+ * @param socket the netfilter socket of the namespace whose rules are meant, opened when first used
+ * @param queue waits for one's turn among those who have lost often, and gives the end of it
+ */
+export function createNft(socket: () => NetlinkSocket, queue: () => Disposable): Nft {
   const dump = <T, R>(what: string, ask: { message: number; codec: Codec<T>; value: T }, decode: (body: Uint8Array) => R): R[] =>
     unless(ABSENT, () => socket().dump({ what, type: typeOf(ask.message), codec: ask.codec, value: ask.value }, decode)) ?? [];
 
@@ -79,19 +83,24 @@ export function createNft(socket: () => NetlinkSocket): Nft {
   };
 
   const update = (build: (change: Change, nft: Nft) => void): number => {
-    const deadline = performance.now() + PATIENCE_MS;
-    for (let tries = 1; ; tries++) {
-      try {
-        const before = generation();
-        return send(build, before) ? before + 1 : before; // the kernel refuses if another one came in between
-      } catch (error) {
-        if (!isErrno(error, "ERESTART")) throw error;
-        if (performance.now() > deadline) {
-          throw new KernelError("Cannot change the rules", "ERESTART", { reason: `others changed them during each of ${tries} tries`, cause: error });
-        }
-      }
-      if (tries > 2) pause(Math.random() * Math.min(tries, LONGEST_PAUSE_MS));
+    for (let tries = 1; tries <= QUEUE_AFTER; tries++) {
+      const after = tried(build);
+      if (after !== undefined) return after;
+      if (tries > 2) pause(Math.random() * tries);
     }
+    using _turn = queue();
+    const deadline = performance.now() + PATIENCE_MS;
+    for (let tries = QUEUE_AFTER + 1; ; tries++) {
+      const after = tried(build);
+      if (after !== undefined) return after;
+      if (performance.now() > deadline) throw new KernelError("Cannot change the rules", "ERESTART", { reason: `others changed them during each of ${tries} tries` });
+    }
+  };
+
+  /** The generation afterwards; undefined where another has changed the rules meanwhile. */
+  const tried = (build: (change: Change, nft: Nft) => void): number | undefined => {
+    const before = generation();
+    return unless(["ERESTART"], () => (send(build, before) ? before + 1 : before));
   };
 
   const nft: Nft = {
