@@ -14,7 +14,7 @@ import { createConntrack, type Conntrack } from "./conntrack.ts";
 import { KernelError, isErrno, unless } from "./errors.ts";
 import { lockOpen } from "./files.ts";
 import { createFilters, type Filters } from "./filters.ts";
-import { closeFile, factsOf, fileSystemMagic, openFile, setns, unshare } from "./libc.ts";
+import { closeFile, factsOf, fileSystemMagic, flock, openFile, setns, unshare } from "./libc.ts";
 import { createLinks, type Links } from "./links.ts";
 import { createNeighbours, type Neighbours } from "./neighbours.ts";
 import { openNetlink, type NetlinkSocket } from "./netlink.ts";
@@ -25,7 +25,7 @@ import { createRules, type RoutingRules } from "./rules.ts";
 import { createSysctl, type Sysctl } from "./sysctl.ts";
 import { O } from "./uapi/fs.ts";
 import { NETLINK } from "./uapi/netlink.ts";
-import { CLONE, NSFS_MAGIC, PROC_SUPER_MAGIC } from "./uapi/socket.ts";
+import { CLONE, LOCK, NSFS_MAGIC, PROC_SUPER_MAGIC } from "./uapi/socket.ts";
 import { createVlans, type Vlans } from "./vlans.ts";
 
 export interface Netns extends Disposable {
@@ -56,7 +56,6 @@ export interface Netns extends Disposable {
 }
 
 const OWN = "/proc/thread-self/ns/net";
-const QUEUE_TIMEOUT_MS = 60_000; // hundreds may stand in it, on a machine that has no time; kubelet waits two minutes
 
 export interface HostOptions {
   /** Where /proc/sys is that may be written, in a container. */
@@ -119,7 +118,7 @@ function netnsFrom(path: string, fd: number, { inside, sysctls, through }: Door)
     get vlans() { return made.vlans ??= createVlans(rtnl); },
     get qdiscs() { return made.qdiscs ??= createQdiscs(rtnl); },
     get filters() { return made.filters ??= createFilters(rtnl); },
-    get nft() { return made.nft ??= createNft(netfilter, () => queueIn(path, inside)); },
+    get nft() { return made.nft ??= createNft(netfilter, () => queueIn(inside)); },
     get conntrack() { return made.conntrack ??= createConntrack(netfilter); },
     netlink,
     inside,
@@ -133,11 +132,15 @@ function netnsFrom(path: string, fd: number, { inside, sysctls, through }: Door)
   };
 }
 
-/** A lock on the namespace, of an open file of its own: what the object itself has locked is another matter. */
-function queueIn(path: string, inside: Door["inside"]): Disposable {
+/**
+ * A lock on the namespace, of an open file of its own: what the object itself has locked is another matter. The kernel hands it on in
+ * the order in which they came, and hundreds who wait in it take no time; who looked again and again would take all there is, and some
+ * never be lucky. Whoever has it gives it back within seconds (nft.ts), or dies.
+ */
+function queueIn(inside: Door["inside"]): Disposable {
   const fd = inside(() => openFile(OWN, O.RDONLY));
   try {
-    lockOpen(fd, { path, timeoutMs: QUEUE_TIMEOUT_MS });
+    while (unless(["EINTR"], () => (flock(fd, LOCK.EX), true)) === undefined);
   } catch (error) {
     closeFile(fd);
     throw error;

@@ -28,7 +28,7 @@ const count = Number(number);
 const AT_ONCE = 300; // a runtime has no more in its hands; those who come later wait for their turn
 
 const ipam = { type: "host-local", subnet: "10.64.0.0/16", routes: [{ dst: "0.0.0.0/0" }] };
-const chain = [{ type: "bridge", bridge: "crowd0", isDefaultGateway: true, ipam }, { type: "portmap", capabilities: { portMappings: true } }, { type: "firewall" }];
+const chain = [{ type: "bridge", bridge: "crowd0", isGateway: true, ipam }, { type: "portmap", capabilities: { portMappings: true } }, { type: "firewall" }];
 const list = networkConfFromBytes(JSON.stringify({ cniVersion: "1.0.0", name: "crowd", plugins: kind === "chain" ? chain : [{ type: "ptp", ipam }] }));
 const shell = (script: string): string => Bun.spawnSync(["sh", "-c", script], { stdin: "ignore" }).stdout.toString();
 const cni = createCni({ path: [folder], onStderr: () => undefined });

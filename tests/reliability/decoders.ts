@@ -120,7 +120,7 @@ export function randomFrom(seed: number): (below: number) => number {
 export function junkOf(examples: readonly Uint8Array[], random: (below: number) => number): Uint8Array {
   const [one, other] = [examples[random(examples.length)], examples[random(examples.length)]];
   if (!one || !other || random(20) === 0) return Uint8Array.from({ length: random(200) }, () => random(256));
-  let bytes = one.slice();
+  let bytes: Uint8Array = one.slice();
   for (let changes = 1 + random(4); changes > 0; changes--) bytes = changed(bytes, other, random);
   return bytes;
 }

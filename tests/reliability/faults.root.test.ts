@@ -35,7 +35,7 @@ for (const { name } of rows) {
     expect(played.calls.ADD).toBeGreaterThan(3);
     expect(played.outcomes.undone).toBeGreaterThan(0);
     expect(played.outcomes.cleared).toBeGreaterThan(1);
-  }, 570_000);
+  }, 590_000);
 }
 
 // ── that no call is made that is not announced ──

@@ -51,7 +51,7 @@ export interface Nft {
 
 /** How long to try anew, when it is one's turn, where others change the rules all the time; before that so often, and a pause in between. */
 const PATIENCE_MS = 10_000;
-const QUEUE_AFTER = 6;
+const QUEUE_AFTER = 3;
 const ABSENT = ["ENOENT"] as const;
 
 /**
