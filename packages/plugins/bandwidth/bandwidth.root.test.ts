@@ -145,29 +145,6 @@ for (const device of ["cable", "alone"] as const) {
   });
 }
 
-for (const [device, options, what] of [["cable", {}, ""], ["alone", { shapedSubnets: ["10.0.0.0/8"] }, ", with a subnet"]] as const) {
-  stageTest(`with any call of ADD failed everything is as before, and after any death DEL leaves no ifb (${device}${what})`, async (stage) => {
-    const program = `${faultyBinFolder}/bandwidth`;
-    await addDevice(stage, device);
-    const before = await seen(stage);
-    for (const command of ["ADD", "DEL"]) {
-      if (command === "DEL") await call(stage, "ADD", options);
-      const calls = (await call(stage, command, options, { program, env: { VETHWORK_FAULT: "count" } })).err.trim().split("\n");
-      expect(calls.length).toBeGreaterThan(command === "ADD" ? 8 : 2);
-      for (const fault of calls.flatMap((_, at) => [`kill:${at + 1}`, `fail:${at + 1}:ENOMEM`])) {
-        await addDevice(stage, device);
-        if (command === "DEL") await call(stage, "ADD", options);
-        const { code, err } = await call(stage, command, options, { program, env: { VETHWORK_FAULT: fault } });
-        const what = { command, fault, call: calls[Number(fault.split(":")[1]) - 1] };
-        if (command === "ADD" && fault.startsWith("fail")) expect({ ...what, code, err, seen: await seen(stage) }).toEqual({ ...what, code: 1, err: "", seen: before });
-        expect({ ...what, ...(await call(stage, "DEL", options)) }).toMatchObject({ ...what, ...quiet });
-        expect({ ...what, ifbs: await stage.node.run(["sh", "-c", "ip -br link show type ifb; ip -n pod1 -br link show type ifb"]) }).toEqual({ ...what, ifbs: "" });
-      }
-      await addDevice(stage, device);
-    }
-  }, 240_000);
-}
-
 stageTest("STATUS tries it in a namespace of its own, and says what a kernel lacks", async (stage) => {
   const before = await seen(stage);
   const status = (env: Record<string, string>) => call(stage, "STATUS", { cniVersion: "1.1.0", prevResult: undefined }, { program: `${faultyBinFolder}/bandwidth`, env });

@@ -243,28 +243,6 @@ wireTest("answers are asked for to everybody where the daemon is told so", async
   }
 });
 
-wireTest("killed at any call, or with any call failed, then DEL: nobody has an address", async (stage) => {
-  await startDnsmasq(stage);
-  await startDaemon(stage);
-  const pod = await stage.addPod("pod1");
-  await stage.node.run(["sh", "-c", "ip link add cable type veth peer name eth0 netns pod1; ip link set cable master br0 up; ip -n pod1 link set eth0 up"]);
-  const config = { ...bridge, type: "dhcp" };
-  const faulted = (command: string, fault: string) => stage.call({ command, config, pod, program: `${faultyBinFolder}/dhcp`, env: { VETHWORK_FAULT: fault } });
-  for (const command of ["ADD", "DEL"]) {
-    if (command === "DEL") await call(stage, "ADD", pod, config);
-    const calls = (await faulted(command, "count")).err.trim().split("\n").length;
-    expect(calls).toBeGreaterThan(2);
-    for (let at = 1; at <= calls; at++) {
-      for (const fault of [`kill:${at}`, `fail:${at}:ENOMEM`]) {
-        if (command === "DEL") await call(stage, "ADD", pod, config);
-        await faulted(command, fault);
-        expect({ command, fault, ...(await call(stage, "DEL", pod, config)) }).toMatchObject({ command, fault, ...quiet });
-        await mustBecome(async () => (await leasesOf(stage)).length === 0 && (await leaseFile(stage)).length === 0, async () => `after ${command} ${fault}: ${(await leaseFile(stage)).join()}`);
-      }
-    }
-  }
-});
-
 wireTest("the daemon killed at any call of ADD, then DEL: nobody has an address", async (stage) => {
   const server = await startDnsmasq(stage);
   const pod = await stage.addPod("pod1");

@@ -3,7 +3,7 @@ import { expect } from "bun:test";
 import { find, isObject, parseJson, type JsonObject } from "@vethwork/cni";
 import { address } from "../../../tests/conformance/node/node.ts";
 import { reaches } from "../testing/interface-suite.ts";
-import { faultyBinFolder, stageTest, type Answer, type Pod, type Stage } from "../testing/stage.ts";
+import { stageTest, type Answer, type Pod, type Stage } from "../testing/stage.ts";
 
 const env = `FLANNEL_NETWORK=10.244.0.0/16
 FLANNEL_SUBNET=10.244.1.1/24
@@ -245,44 +245,3 @@ stageTest("what is wrong is named, and nothing is made of it", async (stage) => 
   expect({ msg: said(refused), err: refused.err }).toEqual({ msg: expect.stringContaining('failed to delegate add: failed to find plugin "nobody"'), err: expect.stringContaining("cannot undo a step of the failed ADD") });
   expect(await kept(stage)).toEqual(["pod1"]);
 });
-
-const faults = (fault: string) => ({ more: cable, program: `${faultyBinFolder}/flannel`, env: { VETHWORK_FAULT: fault, CNI_PATH: faultyBinFolder } });
-
-/** The calls of a verb; folders and forwarding, which stay by intention, are there before. */
-async function callsOf(stage: Stage, command: "ADD" | "DEL", pod: Pod): Promise<string[]> {
-  await flanneld(stage, narrow);
-  for (const verb of command === "ADD" ? ["ADD", "DEL"] : ["ADD"]) await call(stage, verb, { pod, more: cable });
-  const { err } = await call(stage, command, { pod, ...faults("count") });
-  await call(stage, "DEL", { pod, more: cable });
-  return err.trim().split("\n");
-}
-
-/** What an attachment is made of, in one question: there are many deaths to look behind. */
-const traces = (stage: Stage): Promise<string> =>
-  stage.node.run(["sh", "-c", "ip -br addr; ip route; ip -6 route; ip rule; nft list ruleset; find /run/netns /run/flannel /var/lib/cni -type f ! -name lock ! -name 'last_reserved*' | sort"]);
-
-for (const [command, then] of [["ADD", "DEL"], ["DEL", "DEL again"]] as const) {
-  stageTest(`killed at any call of ${command}, then ${then}: nothing is left`, async (stage) => {
-    const pod = await stage.addPod("pod1");
-    const calls = await callsOf(stage, command, pod);
-    const before = await traces(stage);
-    expect(calls.length).toBeGreaterThan(10);
-    for (let at = 1; at <= calls.length; at++) {
-      if (command === "DEL") await call(stage, "ADD", { pod, more: cable });
-      const killed = await call(stage, command, { pod, ...faults(`kill:${at}`) });
-      expect({ at, signalled: killed.code > 128 || killed.code < 0 }).toEqual({ at, signalled: true });
-      expect({ at, ...(await call(stage, "DEL", { pod, more: cable })) }).toMatchObject({ at, ...quiet });
-      expect({ at, call: calls[at - 1], left: await traces(stage) }).toEqual({ at, call: calls[at - 1], left: before });
-    }
-  }, 240_000);
-}
-
-stageTest("whichever call of ADD fails, it says so and has taken back what was made, by the delegate, too", async (stage) => {
-  const pod = await stage.addPod("pod1");
-  const calls = await callsOf(stage, "ADD", pod);
-  const before = await traces(stage);
-  for (let at = 1; at <= calls.length; at++) {
-    const { code, err } = await call(stage, "ADD", { pod, ...faults(`fail:${at}:ENOMEM`) });
-    expect({ at, call: calls[at - 1], code, err, left: await traces(stage) }).toEqual({ at, call: calls[at - 1], code: 1, err: "", left: before });
-  }
-}, 240_000);

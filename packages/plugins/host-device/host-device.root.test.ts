@@ -1,7 +1,7 @@
 /** host-device on a node with devices to spare: they go to the pod, work there, and come back as they were. */
 import { expect } from "bun:test";
 import { find } from "@vethwork/cni";
-import { faultyBinFolder, stageTest, type Pod, type Stage } from "../testing/stage.ts";
+import { stageTest, type Pod, type Stage } from "../testing/stage.ts";
 
 const ipam = { type: "host-local", subnet: "10.5.0.0/24", routes: [{ dst: "0.0.0.0/0" }] };
 const config = { cniVersion: "1.1.0", name: "spare", type: "host-device", device: "spare0", ipam };
@@ -74,26 +74,3 @@ stageTest("what is wrong is named; the device stays where it was, and as up as i
   expect(find((await call(stage, "ADD", pod)).result, "msg")).toBe('CNI_IFNAME "eth0" is taken in the pod (a free name is wanted)');
   expect(await linksOf(stage)).not.toContain("alias");
 });
-
-stageTest("killed at any call of ADD, or with any call failed, then DEL: the device is on the node under its name", async (stage) => {
-  await addSpare(stage);
-  const program = `${faultyBinFolder}/host-device`;
-  const counted = await stage.addPod("counted");
-  const { err } = await stage.call({ command: "ADD", config, pod: counted, program, env: { VETHWORK_FAULT: "count" } });
-  await call(stage, "DEL", counted);
-  await stage.deletePod(counted);
-  const calls = err.trim().split("\n").length;
-  expect(calls).toBeGreaterThan(15);
-  const before = await stage.state();
-  for (let at = 1; at <= calls; at++) {
-    for (const fault of [`kill:${at}`, `fail:${at}:ENOMEM`]) {
-      const pod = await stage.addPod("pod1");
-      await stage.call({ command: "ADD", config, pod, program, env: { VETHWORK_FAULT: fault } });
-      expect({ fault, ...(await call(stage, "DEL", pod)) }).toMatchObject({ fault, code: 0 });
-      await stage.deletePod(pod);
-      expect({ fault, links: (await stage.state()).links }).toEqual({ fault, links: before.links });
-      await stage.node.run(["ip", "link", "set", "spare0", "down"]);
-    }
-  }
-  expect(await stage.state()).toEqual(before);
-}, 120_000);

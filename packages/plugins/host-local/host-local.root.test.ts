@@ -111,25 +111,6 @@ stageTest("fifty at once get fifty addresses, and give them all back", async (st
   expect(await filesOf(stage)).toEqual(["by-attachment", "last_reserved_ip.0", "last_reserved_ip.1", "lock"]);
 });
 
-stageTest("killed at any call of ADD, then DEL: no address is left, and every call that fails is told and undone", async (stage) => {
-  const faulty = `${binFolder}/../test/cni-bin/host-local`;
-  const faulted = (fault: string, command = "ADD") => stage.call({ command, config: dual, pod: pod("pod1"), program: faulty, env: { VETHWORK_FAULT: fault } });
-  await call(stage, "ADD", "warm", dual);
-  await call(stage, "DEL", "warm", dual);
-  const before = await stage.state();
-  const calls = (await faulted("count")).err.trim().split("\n");
-  await call(stage, "DEL", "pod1", dual);
-  expect(calls.length).toBeGreaterThan(15);
-  for (let at = 1; at <= calls.length; at++) {
-    const killed = await faulted(`kill:${at}`);
-    expect({ at, signalled: killed.code > 128 || killed.code < 0 }).toEqual({ at, signalled: true });
-    expect(await call(stage, "DEL", "pod1", dual)).toMatchObject(quiet);
-    expect({ at, state: await stage.state() }).toEqual({ at, state: before });
-    const failed = await faulted(`fail:${at}:ENOSPC`);
-    expect({ at, call: calls[at - 1], code: failed.code, state: await stage.state() }).toEqual({ at, call: calls[at - 1], code: 1, state: before });
-  }
-}, 240_000);
-
 stageTest("ADD and DEL make as many calls with two thousand addresses taken as with none", async (stage) => {
   const faulty = `${binFolder}/../test/cni-bin/host-local`;
   const wide = { ...config, ipam: { type: "host-local", subnet: "10.1.0.0/16" } };

@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { find, type JsonObject } from "@vethwork/cni";
 import { addRouters, ping, pod, prevResult, routingOf } from "../testing/routers.ts";
-import { faultyBinFolder, stageTest, type Stage } from "../testing/stage.ts";
+import { stageTest, type Stage } from "../testing/stage.ts";
 
 const quiet = { code: 0, out: "", err: "" };
 const call = (stage: Stage, command: string, options: object = {}, program?: string, env: Record<string, string> = {}) =>
@@ -109,25 +109,3 @@ stageTest("CHECK finds what somebody took away, STATUS a kernel that can, and wh
   }
 });
 
-stageTest("with any call of ADD failed everything is as before, and after any death DEL leaves no rule", async (stage) => {
-  const program = `${faultyBinFolder}/sbr`;
-  await addRouters(stage);
-  const before = await routingOf(stage);
-  for (const command of ["ADD", "DEL"]) {
-    if (command === "DEL") await call(stage, "ADD");
-    const { err } = await call(stage, command, {}, program, { VETHWORK_FAULT: "count" });
-    const calls = err.trim().split("\n").length;
-    expect(calls).toBeGreaterThan(6);
-    for (let at = 1; at <= calls; at++) {
-      for (const fault of [`kill:${at}`, `fail:${at}:ENOMEM`]) {
-        await addRouters(stage);
-        if (command === "DEL") await call(stage, "ADD");
-        const { code } = await call(stage, command, {}, program, { VETHWORK_FAULT: fault });
-        if (command === "ADD" && fault.startsWith("fail")) expect({ fault, code, seen: await routingOf(stage) }).toEqual({ fault, code: 1, seen: before });
-        expect({ command, fault, ...(await call(stage, "DEL")) }).toMatchObject({ command, fault, ...quiet });
-        await stage.node.run(["ip", "-n", "pod1", "link", "del", "net1"]);
-        expect({ command, fault, seen: await routingOf(stage) }).toEqual({ command, fault, seen: before.filter((line) => !line.includes("net1")) });
-      }
-    }
-  }
-}, 240_000);

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { find } from "@vethwork/cni";
 import { Netns, openTap } from "@vethwork/linux";
 import { skipped } from "../../../tests/conformance/node/needs.ts";
-import { faultyBinFolder, onStage, stageLacks, stageTest, type Pod, type Stage } from "../testing/stage.ts";
+import { onStage, stageLacks, stageTest, type Pod, type Stage } from "../testing/stage.ts";
 
 const ipam = { type: "host-local", ranges: [[{ subnet: "10.6.0.0/24", rangeStart: "10.6.0.5" }], [{ subnet: "fd06::/64", rangeStart: "fd06::5" }]], routes: [{ dst: "0.0.0.0/0" }] };
 const config = { cniVersion: "1.0.0", name: "taps", type: "tap", ipam };
@@ -86,32 +86,3 @@ test.skipIf(stageLacks !== "" || hasSelinux)(skipped("a security label is refuse
   expect(await stage.state()).toEqual(before);
 }));
 
-stageTest("killed at any call, or with any call failed, then DEL: nothing is left", async (stage) => {
-  const program = `${faultyBinFolder}/tap`;
-  const warm = await stage.addPod("warm");
-  for (const command of ["ADD", "DEL"]) await call(stage, command, warm, full);
-  await stage.deletePod(warm);
-  const before = await stage.state();
-  for (const command of ["ADD", "DEL"]) {
-    const counted = await stage.addPod("pod1");
-    if (command === "DEL") await call(stage, "ADD", counted, full);
-    const faulted = (pod: Pod, fault: string) => stage.call({ command, config: { ...config, ...full }, pod, program, env: { VETHWORK_FAULT: fault, CNI_PATH: faultyBinFolder } });
-    const calls = (await faulted(counted, "count")).err.trim().split("\n").length;
-    await call(stage, "DEL", counted, full);
-    await stage.deletePod(counted);
-    expect(calls).toBeGreaterThan(command === "ADD" ? 20 : 8);
-    for (let at = 1; at <= calls; at++) {
-      for (const fault of [`kill:${at}`, `fail:${at}:ENOMEM`]) {
-        const pod = await stage.addPod("pod1");
-        if (command === "DEL") await call(stage, "ADD", pod, full);
-        const { code } = await faulted(pod, fault);
-        const links = async () => (await stage.node.run(["ip", "-n", "pod1", "-br", "link"])).match(/^\S+/gm);
-        if (command === "ADD" && fault.startsWith("fail")) expect({ fault, code, links: await links() }).toEqual({ fault, code: 1, links: ["lo"] });
-        expect({ command, fault, ...(await call(stage, "DEL", pod, full)) }).toMatchObject({ command, fault, ...quiet });
-        expect({ command, fault, links: await links() }).toEqual({ command, fault, links: ["lo"] });
-        await stage.deletePod(pod);
-      }
-    }
-  }
-  expect(await stage.state()).toEqual(before);
-}, 240_000);

@@ -4,7 +4,7 @@ import { find } from "@vethwork/cni";
 import { kernelLacks } from "../../../tests/conformance/node/kernel.ts";
 import { skipped } from "../../../tests/conformance/node/needs.ts";
 import { addRouters, ping, pod, prevResult, routingOf } from "../testing/routers.ts";
-import { faultyBinFolder, onStage, stageLacks, stageTest, type Stage } from "../testing/stage.ts";
+import { onStage, stageLacks, stageTest, type Stage } from "../testing/stage.ts";
 
 const quiet = { code: 0, out: "", err: "" };
 const call = (stage: Stage, command: string, options: object = {}, { program, ...how }: { program?: string; ifname?: string; env?: Record<string, string> } = {}) =>
@@ -64,29 +64,6 @@ vrfTest("CHECK finds what somebody took away", async (stage) => {
   }
 });
 
-vrfTest("with any call of ADD failed everything is as before, and after any death DEL leaves no vrf", async (stage) => {
-  const program = `${faultyBinFolder}/vrf`;
-  await addRouters(stage);
-  const unruled = async () => (await routingOf(stage)).filter((line) => !line.includes("l3mdev")); // the kernel's rule for all vrfs, which it keeps
-  const before = { links: await linksOf(stage), routing: await unruled() };
-  for (const command of ["ADD", "DEL"]) {
-    await addRouters(stage);
-    if (command === "DEL") await call(stage, "ADD");
-    const { err } = await call(stage, command, {}, { program, env: { VETHWORK_FAULT: "count" } });
-    const calls = err.trim().split("\n").length;
-    expect(calls).toBeGreaterThan(6);
-    for (let at = 1; at <= calls; at++) {
-      for (const fault of [`kill:${at}`, `fail:${at}:ENOMEM`]) {
-        await addRouters(stage);
-        if (command === "DEL") await call(stage, "ADD");
-        const { code } = await call(stage, command, {}, { program, env: { VETHWORK_FAULT: fault } });
-        if (command === "ADD" && fault.startsWith("fail")) expect({ fault, code, links: await linksOf(stage), routing: await unruled() }).toEqual({ fault, code: 1, ...before });
-        expect({ command, fault, ...(await call(stage, "DEL")) }).toMatchObject({ command, fault, ...quiet });
-        expect({ command, fault, links: (await linksOf(stage)).filter((line) => !line.includes("inet6")) }).toEqual({ command, fault, links: ["eth0", "net1"] });
-      }
-    }
-  }
-}, 300_000);
 
 stageTest("vrf: what is wrong is named before anything is made, and DEL has no complaints", async (stage) => {
   await addRouters(stage);
