@@ -101,7 +101,7 @@ function readBook(lines: string): unknown {
 }
 
 /** True of what a reader may throw. */
-export const isTyped = (error: unknown): boolean => error instanceof CniError || error instanceof KernelError || error instanceof RangeError || error instanceof SyntaxError || (error instanceof TypeError && /^Cannot /.test(error.message));
+export const isTyped = (error: unknown): boolean => error instanceof CniError || error instanceof KernelError || error instanceof RangeError || error instanceof SyntaxError || (error instanceof TypeError && error.message.startsWith("Cannot "));
 
 // ── junk ──
 

@@ -122,7 +122,7 @@ test("the lock file pins every package with its digest, and names no place to fe
   const packages = isObject(lock) ? find(lock, "packages") : undefined;
   const fetched = Object.entries(isObject(packages) ? packages : {}).filter(([path, one]) => path.includes("node_modules/") && isObject(one) && one["link"] !== true);
   expect(fetched.length).toBeGreaterThan(20);
-  expect(fetched.filter(([, one]) => !isObject(one) || !/^sha512-/.test(String(one["integrity"])) || one["resolved"] !== undefined).map(([path]) => path)).toEqual([]);
+  expect(fetched.filter(([, one]) => !isObject(one) || !String(one["integrity"]).startsWith("sha512-") || one["resolved"] !== undefined).map(([path]) => path)).toEqual([]);
   const manifest: unknown = JSON.parse(readFileSync(join(import.meta.dir, "../../package.json"), "utf8"));
   const wanted = isObject(manifest) ? manifest["devDependencies"] : undefined;
   expect(Object.entries(isObject(wanted) ? wanted : {}).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(String(version)))).toEqual([]);

@@ -224,7 +224,7 @@ stageTest("a hundred pods are a page of maps: the hundredth ADD makes the calls 
   for (let at = 3; at < 100; at += 10) await Promise.all(Array.from({ length: Math.min(10, 100 - at) }, (_, more) => call("ADD", at + more)));
   const hundredth = await call("ADD", 100, { VETHWORK_FAULT: "count" });
   expect(hundredth.code).toBe(0);
-  const callsIn = ({ err }: { err: string }): string => err.replaceAll(/10\.1\.2\.\d+/g, "POD");
+  const callsIn = ({ err }: { err: string }): string => err.replaceAll(/10\.1\.2\.\d+/g, "POD").replaceAll(/container\d+/g, "CONTAINER");
   expect(callsIn(hundredth)).toBe(callsIn(second));
   expect(hundredth.err).not.toContain("list");
   const written = hundredth.err.split("\n").filter((line) => line.includes("begin a change of rules"));
