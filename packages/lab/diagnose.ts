@@ -49,7 +49,7 @@ function hops(from: Party, to: Party, address: Ip): string[] {
 /** A pod's cable, as the plugin left it. */
 function cableOf({ kind, name, netns, addresses, node, pod }: Party): string[] {
   if (kind !== "pod" || !node || !pod) return [];
-  return cableFaults(node.netns, netns, { outside: pod.hostEnd, inside: pod.link, addresses }).map((fault) => `${name} on ${node.name}: ${fault}`);
+  return cableFaults(node.netns, netns, { outside: pod.hostEnd, inside: pod.link, addresses, sourceCheck: true }).map((fault) => `${name} on ${node.name}: ${fault}`);
 }
 
 /** Whether a hop knows where to send the packet: pods of another node are behind that node, and nowhere else. */
@@ -86,7 +86,7 @@ const FORWARDING = { 4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"
 function masqueradeOf(node: NodeParty): string[] {
   const wanted = { masquerade: true, ownSubnets: node.plan.podSubnets, kept: [], nodes: [], tunnelPorts: [] };
   const networks = node.plan.podSubnets.map(({ family }) => podNetwork(family));
-  const faults = [...wayOutFaults(node.netns, wanted), ...findFaults(node.netns, { name: NETWORK_NAME, networks, masquerade: false })];
+  const faults = [...wayOutFaults(node.netns, wanted), ...findFaults(node.netns, { name: NETWORK_NAME, networks, masquerade: false, sourceCheck: true })];
   return faults.map((fault) => `${node.name}: ${fault}`);
 }
 

@@ -35,6 +35,8 @@ export interface Link {
   /** How many packets may wait to be sent. */
   txQueueLength: number;
   loopback: boolean;
+  /** A number by which rules know links of one purpose; 0: of none. */
+  group: number;
   /** Index of the bridge or vrf that this is a port of; 0: of none. */
   master: number;
   /** Of a veth its peer's index, in the peer's namespace. */
@@ -79,6 +81,8 @@ interface Plain {
   mac?: Mac;
   mtu?: number;
   up?: boolean;
+  /** A number by which rules know links of one purpose; 0 unless given. */
+  group?: number;
 }
 
 export interface NewVeth extends Plain {
@@ -309,9 +313,9 @@ function modeOf(info: NonNullable<Value<typeof linkAnswer>["attrs"]>["LINKINFO"]
   return Object.entries(modes).find(([, value]) => value === info.data?.MODE)?.[0] ?? "";
 }
 
-function plainMessage({ name, mac, mtu, up }: Plain) {
+function plainMessage({ name, mac, mtu, up, group }: Plain) {
   const flags = up === undefined ? { ifi_flags: 0, ifi_change: 0 } : { ifi_flags: up ? IFF.UP : 0, ifi_change: IFF.UP };
-  return { ...flags, attrs: { IFNAME: name, ...(mtu !== undefined && { MTU: mtu }), ...(mac && { ADDRESS: mac.bytes }) } };
+  return { ...flags, attrs: { IFNAME: name, ...(mtu !== undefined && { MTU: mtu }), ...(mac && { ADDRESS: mac.bytes }), ...(group !== undefined && { GROUP: group }) } };
 }
 
 /** Options first, `up` last: the kernel acts on IFF_UP before it reads the family's options of the same message. */
@@ -367,6 +371,7 @@ function linkFrom(body: Uint8Array): Link {
     allmulti: (ifi_flags & IFF.ALLMULTI) !== 0,
     txQueueLength: attrs.TXQLEN ?? 0,
     loopback: (ifi_flags & IFF.LOOPBACK) !== 0,
+    group: attrs.GROUP ?? 0,
     master: attrs.MASTER ?? 0,
     linkIndex: attrs.LINK ?? 0,
     linkNetnsId: attrs.LINK_NETNSID,

@@ -223,6 +223,9 @@ export const iifname = deviceName("iifname", NFT_META.IIFNAME);
 /** The device that it leaves by. */
 export const oifname = deviceName("oifname", NFT_META.OIFNAME);
 
+/** The group of the device that the packet came in by: a number that links can be given, 0 unless they are. */
+export const iifgroup = field<number>({ text: "iifgroup", load: metaLoad(NFT_META.IIFGROUP), length: 4 }, (group) => ({ text: String(group), bytes: hostOrder(group) }));
+
 const NFPROTOS = { ipv4: NFPROTO.IPV4, ipv6: NFPROTO.IPV6 } as const;
 
 export const meta = {
@@ -272,6 +275,15 @@ function fibType(key: "saddr" | "daddr", FLAGS: number): Field<FibType> {
 export const fib = {
   get saddr() { return fibType("saddr", NFTA_FIB_F.SADDR); },
   get daddr() { return fibType("daddr", NFTA_FIB_F.DADDR); },
+};
+
+/**
+ * True where no route leads back to the sender by the device that the packet came in by: it has not the sender's address by
+ * right. The kernel itself excepts what has no address yet: DHCP, and the search for another who has the same.
+ */
+export const noWayBack: Word = {
+  text: "fib saddr . iif oif missing",
+  expressions: [{ kind: "fib", data: { DREG: REGISTER, RESULT: NFT_FIB_RESULT.OIF, FLAGS: NFTA_FIB_F.SADDR | NFTA_FIB_F.IIF | NFTA_FIB_F.PRESENT } }, equals(hostOrder(0))],
 };
 
 const CT_STATES = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const;

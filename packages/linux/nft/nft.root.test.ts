@@ -60,6 +60,7 @@ const everyWord: readonly (readonly words.Word[])[] = [
   [meta.l4proto.eq("sctp"), words.accept], [meta.l4proto.ne("tcp"), words.accept],
   [sctp.dport.eq(9), sctp.sport.ne(7), words.accept],
   [th.dport.eq(53), words.accept],
+  [words.iifgroup.eq(118), words.noWayBack, words.drop], [words.iifgroup.ne(7), words.accept],
   [fib.daddr.eq("local"), words.accept], [fib.saddr.ne("unicast"), words.drop],
   [words.ctStatus("dnat"), words.accept], [words.ctStatus("snat", "seen-reply"), words.accept],
   [iifname.eq("veth*"), words.accept], [iifname.in(devices), ip.daddr.eq(parseCidr("127.0.0.0/8")), words.drop],

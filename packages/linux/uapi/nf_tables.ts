@@ -107,11 +107,11 @@ export const NFT_DATA = { VALUE: 0, VERDICT: 0xffff_ff00 } as const;
 export const NFT_CMP = { EQ: 0, NEQ: 1, LT: 2, LTE: 3, GT: 4, GTE: 5 } as const;
 export const NFT_LOOKUP_F = { INV: 1 } as const;
 export const NFT_PAYLOAD = { LL_HEADER: 0, NETWORK_HEADER: 1, TRANSPORT_HEADER: 2 } as const;
-export const NFT_META = { PROTOCOL: 1, MARK: 3, IIFNAME: 6, IIFTYPE: 8, OIFNAME: 7, NFPROTO: 15, L4PROTO: 16 } as const;
+export const NFT_META = { PROTOCOL: 1, MARK: 3, IIFNAME: 6, IIFTYPE: 8, OIFNAME: 7, NFPROTO: 15, L4PROTO: 16, IIFGROUP: 21 } as const;
 export const NFT_CT = { STATE: 0, DIRECTION: 1, STATUS: 2, MARK: 3 } as const;
 export const NFT_NAT = { SNAT: 0, DNAT: 1 } as const;
 export const NFT_FIB_RESULT = { OIF: 1, OIFNAME: 2, ADDRTYPE: 3 } as const;
-export const NFTA_FIB_F = { SADDR: 0x1, DADDR: 0x2 } as const;
+export const NFTA_FIB_F = { SADDR: 0x1, DADDR: 0x2, IIF: 0x8, PRESENT: 0x20 } as const;
 export const NF_NAT_RANGE = { MAP_IPS: 0x1, PROTO_SPECIFIED: 0x2, PROTO_RANDOM: 0x4, PERSISTENT: 0x8, PROTO_RANDOM_FULLY: 0x10 } as const;
 
 export const table = message(nfgenmsg, NFTA_TABLE);

@@ -1,10 +1,10 @@
 /** The rules as nft's text, without a kernel; what the kernel makes of them is tested where the plugins are. */
 import { expect, test } from "bun:test";
 import { parseCidr, textOf } from "@vethwork/linux";
-import { masqueradeRules } from "./table.ts";
+import { rulesOf } from "./table.ts";
 
 const rulesFor = (networks: readonly string[], masquerade = true): string[] =>
-  masqueradeRules({ name: "mynet", networks: networks.map(parseCidr), masquerade }).map(textOf);
+  rulesOf({ name: "mynet", networks: networks.map(parseCidr), masquerade, sourceCheck: false }).map(textOf);
 
 test("what leaves the network is masqueraded, but not towards nodes and not multicast", () => {
   expect(rulesFor(["10.244.0.0/16"])).toEqual([
@@ -23,3 +23,9 @@ test("a network of two prefixes of one family keeps addresses between them, too"
 });
 
 test("a network that is not masqueraded has no rule", () => expect(rulesFor(["10.244.0.0/16"], false)).toEqual([]));
+
+test("who sends is asked once for all families: is there a way back to it by the cable that it came by", () => {
+  expect(rulesOf({ name: "mynet", networks: [parseCidr("10.244.0.0/16"), parseCidr("fd00::/48")], masquerade: false, sourceCheck: true }).map(textOf)).toEqual([
+    'iifgroup 118 fib saddr . iif oif missing counter drop comment "mynet: another\'s address"',
+  ]);
+});

@@ -3,11 +3,15 @@
  *
  *     set nodes4, nodes6        addresses of the nodes; whoever knows them fills them
  *     chain masquerade-<name>   one for each network
+ *     chain senders-<name>      the same
  *
  * What a node's agent has beside them for all of the cluster is in ./way-out.ts.
  *
  * The way out: a packet that leaves the pod network gets the node's address, because the world has no route back to a
  * pod's. Between pods, and between pods and nodes, nobody's address is changed: Kubernetes asks for that.
+ *
+ * Who sends: a pod's cable leads to the pod's own addresses and to no others, so a packet that came in by a cable and whose
+ * sender no route finds there has another's address. It is dropped before anybody else looks at it.
  *
  * The way through: an accept for the network's prefixes in others' chains that would drop its packets (./way-through.ts).
  */
@@ -19,6 +23,10 @@ import { closeWay, openWay, wayFaults, type Accept } from "./way-through.ts";
 
 export const TABLE: Table = { family: "inet", name: "vethwork" };
 export const SRCNAT = 100; // linux/netfilter_ipv4.h NF_IP_PRI_NAT_SRC; kube-proxy and the reference plugins use it, too
+
+export const RAW = -300; // linux/netfilter_ipv4.h NF_IP_PRI_RAW: before conntrack, which need not remember what is dropped here
+/** The group of the nodes' ends of cables whose pods may send with their own addresses alone. Links have group 0 unless given another; 118 is "v". */
+export const CABLES = 118;
 
 /** The addresses of the cluster's nodes, by family. */
 export const nodesSet = (family: Family): NftSet => ({
@@ -35,23 +43,42 @@ export interface NetworkRules {
   name: string;
   networks: readonly Cidr[];
   masquerade: boolean;
+  /** Pods send with their own addresses alone. */
+  sourceCheck: boolean;
 }
 
-const chainOf = (name: string): Chain => ({
+const masqueradeChain = (name: string): Chain => ({
   table: TABLE,
   name: `masquerade-${name}`,
   base: { type: "nat", hook: "postrouting", priority: SRCNAT },
 });
 
+const sendersChain = (name: string): Chain => ({
+  table: TABLE,
+  name: `senders-${name}`,
+  base: { type: "filter", hook: "prerouting", priority: RAW },
+});
+
+const chainsOf = (name: string): Chain[] => [masqueradeChain(name), sendersChain(name)];
+
+/** All rules of the network. */
+export const rulesOf = (network: NetworkRules): Rule[] => [...masqueradeRules(network), ...senderRules(network)];
+
+/** One rule for all families and pods: routes know whose addresses are where. */
+function senderRules({ name, sourceCheck }: NetworkRules): Rule[] {
+  const others = [words.iifgroup.eq(CABLES), words.noWayBack, words.counter, words.drop];
+  return sourceCheck ? [{ chain: sendersChain(name), words: others, comment: `${name}: another's address` }] : [];
+}
+
 /** The rules of the way out; none where the network is not to be masqueraded. */
-export function masqueradeRules({ name, networks, masquerade }: NetworkRules): Rule[] {
+function masqueradeRules({ name, networks, masquerade }: NetworkRules): Rule[] {
   if (!masquerade) return [];
   return networks.map((network) => {
     const header = words.ipOf(network.family);
     const inside = networks.filter(({ family }) => family === network.family).map((one) => header.daddr.ne(one));
     const outside = [header.daddr.ne(multicast(network.family)), header.daddr.notIn(nodesSet(network.family))];
     return {
-      chain: chainOf(name),
+      chain: masqueradeChain(name),
       words: [header.saddr.eq(network), ...inside, ...outside, words.counter, words.masquerade],
       comment: `${name}: out of ${network}`,
     };
@@ -66,10 +93,10 @@ export function masqueradeRules({ name, networks, masquerade }: NetworkRules): R
  */
 export function ensureRules(host: Netns, network: NetworkRules): void {
   const note = noteOf(network.name);
-  const right = (generation: number): string => `${host.identity()} ${generation} ${network.networks.join(" ")} ${network.masquerade}\n`;
+  const right = (generation: number): string => `${host.identity()} ${generation} ${network.networks.join(" ")} ${network.masquerade} ${network.sourceCheck}\n`;
   if (findText(note) === right(host.nft.generation())) return;
   const generation = host.nft.update((change, nft) => {
-    ensureMasquerade(change, nft, network);
+    for (const chain of chainsOf(network.name)) ensureChain(change, nft, { chain, wanted: rulesOf(network).filter((rule) => rule.chain.name === chain.name) });
     openWay(change, nft, acceptsFor(network));
   });
   ensureFolder(folderOf(note));
@@ -81,17 +108,16 @@ const noteOf = (name: string): string => `/run/vethwork/.rules-${name}`;
 
 /** What is missing or not as it should be, in words; nothing where all is well. */
 export function findFaults(host: Netns, network: NetworkRules): string[] {
-  const wanted = masqueradeRules(network);
-  const there = host.nft.rules(chainOf(network.name));
-  const missing = wanted.filter((rule, at) => !isAt(there[at], rule)).map((rule) => `nft rule "${textOf(rule)}" is missing`);
+  const missing = chainsOf(network.name).flatMap((chain) => {
+    const [wanted, there] = [rulesOf(network).filter((rule) => rule.chain.name === chain.name), host.nft.rules(chain)];
+    return wanted.filter((rule, at) => !isAt(there[at], rule)).map((rule) => `nft rule "${textOf(rule)}" is missing`);
+  });
   return [...missing, ...wayFaults(host.nft, acceptsFor(network))];
 }
 
 const isAt = (one: Parameters<typeof sameRule>[0] | undefined, rule: Rule): boolean => one !== undefined && sameRule(one, rule);
 
-function ensureMasquerade(change: Change, nft: Nft, network: NetworkRules): void {
-  const wanted = masqueradeRules(network);
-  const chain = chainOf(network.name);
+function ensureChain(change: Change, nft: Nft, { chain, wanted }: { chain: Chain; wanted: readonly Rule[] }): void {
   const there = nft.rules(chain);
   if (there.length === wanted.length && wanted.every((rule, at) => isAt(there[at], rule))) return;
   change.ensureTable(TABLE);
@@ -106,8 +132,8 @@ export function deleteRules(host: Netns, name: string): void {
   deleteFile(noteOf(name));
   host.nft.update((change, nft) => {
     closeWay(change, nft, (comment) => comment.startsWith(`${markOf(name)} `));
-    if (nft.findChain(chainOf(name))) change.deleteChain(chainOf(name));
-    deleteTableIfUnused(change, nft, { leaving: [chainOf(name).name] });
+    for (const chain of chainsOf(name)) if (nft.findChain(chain)) change.deleteChain(chain);
+    deleteTableIfUnused(change, nft, { leaving: chainsOf(name).map((chain) => chain.name) });
   });
 }
 

@@ -38,7 +38,7 @@ kernelTest("one node more among a thousand is two elements, and so is one less",
 });
 
 kernelTest("what is switched off goes, and what others have in the table stays", (here) => {
-  const network = { name: "mynet", networks: [parseCidr("10.244.0.0/16")], masquerade: true };
+  const network = { name: "mynet", networks: [parseCidr("10.244.0.0/16")], masquerade: true, sourceCheck: true };
   ensureRules(here, network);
   const alone = ruleset(here);
   const wayOut = createWayOut(here);

@@ -11,7 +11,7 @@
  * missing and what is too much, in one transaction with the rest. While the kernel's count of changes stands, nothing is read.
  */
 import { lastOf, networkOf, sameRule, textOf as textOfRule, words, type Chain, type Change, type Cidr, type Family, type Ip, type Netns, type Nft, type NftSet, type Rule } from "@vethwork/linux";
-import { SRCNAT, TABLE, deleteTableIfUnused, multicast, nodesSet, settleSet } from "./table.ts";
+import { RAW, SRCNAT, TABLE, deleteTableIfUnused, multicast, nodesSet, settleSet } from "./table.ts";
 
 export interface WayOut {
   masquerade: boolean;
@@ -25,7 +25,6 @@ export interface WayOut {
   tunnelPorts: readonly number[];
 }
 
-const RAW = -300; // linux/netfilter_ipv4.h NF_IP_PRI_RAW: before conntrack
 const FAMILIES = [4, 6] as const;
 
 const masqueradeChain: Chain = { table: TABLE, name: "out-of-cluster", base: { type: "nat", hook: "postrouting", priority: SRCNAT } };

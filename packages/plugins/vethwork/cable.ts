@@ -10,6 +10,7 @@
  * The pod knows its MAC address by a permanent neighbour entry, so it never asks. Were it the node's own, the node would
  * use it as its source towards pods. In IPv6 the node's end has fe80::1, which is only ever valid on that cable.
  */
+import { CABLES } from "../shared/table.ts";
 import { cidrOf, macOf, parseCidr, parseIp, parseMac, type Cidr, type Family, type Ip, type Link, type Netns } from "@vethwork/linux";
 
 /** 118 is "v". Routing daemons have numbers of their own: 12 bird, 42 babel, 186 bgp, 188 ospf (linux/rtnetlink.h). */
@@ -29,25 +30,28 @@ export interface Cable {
   mtu: number;
   /** Label of the node's end, for people and for GC. */
   alias: string;
+  /** The pod may send with its own addresses alone. */
+  sourceCheck: boolean;
 }
 
 /**
  * Makes the pair with its inner end already inside the pod. Both MAC addresses are given: one that the kernel chose,
  * udev would replace (systemd.link's MACAddressPolicy=persistent), and the pod's neighbour entry would be wrong.
  */
-export function addCable(host: Netns, pod: Netns, { outside, inside, addresses, mtu }: Cable): void {
+export function addCable(host: Netns, pod: Netns, { outside, inside, addresses, mtu, sourceCheck }: Cable): void {
   const [first] = addresses;
   const mac = first && macOf(first);
   const peer = { name: inside, netnsFd: pod.fd, mtu, ...(mac && { mac }) };
-  host.links.add({ kind: "veth", name: outside, mac: GATEWAY_MAC, mtu, peer });
+  host.links.add({ kind: "veth", name: outside, mac: GATEWAY_MAC, mtu, peer, ...(sourceCheck && { group: CABLES }) });
 }
 
 /** The node's end: no IPv6 address of its own making, up, and a route to each of the pod's addresses. */
-export function dressNode(host: Netns, { outside, addresses, alias }: Cable): Link {
+export function dressNode(host: Netns, { outside, addresses, alias, sourceCheck }: Cable): Link {
   const link = host.links.get(outside);
-  // A pod must not become its node's router by advertising itself, nor send with an address that is not its own.
+  // A pod must not become its node's router by advertising itself, nor send with an address that is not its own. The rule
+  // of ../shared/table.ts sees to that; of IPv4 the kernel can do so by itself, unless the node's `all/rp_filter` is 2.
   host.sysctl.setIfThere(`net/ipv6/conf/${outside}/accept_ra`, 0);
-  host.sysctl.set(`net/ipv4/conf/${outside}/rp_filter`, 1);
+  host.sysctl.set(`net/ipv4/conf/${outside}/rp_filter`, Number(sourceCheck));
   const hasIpv6 = addresses.some(({ family }) => family === 6);
   host.links.set(link, { alias, up: true, ...(hasIpv6 && { linkLocal: false }) });
   if (hasIpv6) host.addrs.add(link, { address: cidrOf(gatewayOf(6), 64), nodad: true, scope: 253 });
@@ -78,12 +82,13 @@ function enableIpv6(pod: Netns, ifname: string): void {
 }
 
 /** What is not as addCable and the two dressings left it, in words; nothing where all is well. */
-export function cableFaults(host: Netns, pod: Netns, { outside, inside, addresses }: Omit<Cable, "mtu" | "alias">): string[] {
+export function cableFaults(host: Netns, pod: Netns, { outside, inside, addresses, sourceCheck }: Omit<Cable, "mtu" | "alias">): string[] {
   const [near, far] = [host.links.find(outside), pod.links.find(inside)];
   if (!near || !far) return [near ? `the pod has no interface "${inside}"` : `the node has no interface "${outside}"`];
   const have = pod.addrs.list({ link: far }).map(({ address }) => String(address));
   const routes = pod.routes.list({ link: far.index });
   const faults = [near, far].filter(({ up }) => !up).map(({ name }) => `interface "${name}" is down`);
+  if (sourceCheck && near.group !== CABLES) faults.push(`"${outside}" has left group ${CABLES}, by which rules know cables: senders are not looked at`);
   for (const ip of addresses) {
     const gateway = gatewayOf(ip.family);
     if (!have.includes(String(cidrOf(ip)))) faults.push(`"${inside}" has lost its address ${ip}`);

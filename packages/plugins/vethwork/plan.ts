@@ -13,6 +13,7 @@ export const options = config({
   subnet: [cidrs, required, "Addresses of this node's pods, inside `network`: a prefix, or a list with one for each family."],
   mtu: [integer({ min: 0, max: 65535 }), 0, "Largest packet in bytes, of both ends of the pod's cable; 0 takes that of the node's default route."],
   ipMasq: [boolean, true, "Give packets that leave `network` the node's address, since the world has no route back to a pod's."],
+  sourceCheck: [boolean, true, "Drop what a pod sends with an address that is not its own. A pod that forwards for others, a VPN say, needs false."],
   readyFile: [string, "", "A file of the node's agent, in memory: until it is there, STATUS says that the plugin is not ready."],
   dataDir: [string, "/run/vethwork", "Folder for the book of addresses. On a tmpfs, so that a reboot frees them."],
 });

@@ -26,6 +26,10 @@ stageTest("the rules read as they are meant in nft's own words", async (stage) =
     "ip saddr 10.244.0.0/16 ip daddr != 10.244.0.0/16 ip daddr != 224.0.0.0/4 ip daddr != @nodes4 counter masquerade fully-random comment \"mynet: out of 10.244.0.0/16\"",
     "ip6 saddr fd00:10:244::/48 ip6 daddr != fd00:10:244::/48 ip6 daddr != ff00::/8 ip6 daddr != @nodes6 counter masquerade fully-random comment \"mynet: out of fd00:10:244::/48\"",
     "}",
+    "chain senders-mynet {",
+    "type filter hook prerouting priority raw; policy accept;",
+    "iifgroup 118 fib saddr . iif oif missing counter drop comment \"mynet: another's address\"",
+    "}",
     "}",
   ]);
 });
@@ -37,10 +41,10 @@ stageTest("the rules read back as JSON, expression by expression", async (stage)
   const objects = Array.isArray(all) ? all.filter(isObject) : [];
   const ofKind = (kind: string): JsonObject[] => objects.map((one) => find(one, kind)).filter(isObject);
   expect(ofKind("table")).toEqual([{ family: "inet", name: "vethwork", handle: expect.any(Number) }]);
-  expect(ofKind("chain")).toEqual([{
-    family: "inet", table: "vethwork", name: "masquerade-mynet", handle: expect.any(Number),
-    type: "nat", hook: "postrouting", prio: 100, policy: "accept",
-  }]);
+  const chain = { family: "inet", table: "vethwork", handle: expect.any(Number), policy: "accept" };
+  expect(ofKind("chain")).toEqual([
+    { ...chain, name: "masquerade-mynet", type: "nat", hook: "postrouting", prio: 100 }, { ...chain, name: "senders-mynet", type: "filter", hook: "prerouting", prio: -300 },
+  ]);
   expect(ofKind("set").map((set) => [find(set, "name"), find(set, "type")])).toEqual([["nodes4", "ipv4_addr"], ["nodes6", "ipv6_addr"]]);
   const field = (protocol: string, name: string) => ({ payload: { protocol, field: name } });
   const prefix = (addr: string, len: number) => ({ prefix: { addr, len } });
@@ -56,6 +60,10 @@ stageTest("the rules read back as JSON, expression by expression", async (stage)
       matches("!=", field("ip6", "daddr"), prefix("ff00::", 8)), matches("!=", field("ip6", "daddr"), "@nodes6"),
       { counter: expect.any(Object) }, { masquerade: { flags: "fully-random" } },
     ],
+    [
+      matches("==", { meta: { key: "iifgroup" } }, 118), matches("==", { fib: { result: "oif", flags: ["saddr", "iif"] } }, false),
+      { counter: expect.any(Object) }, { drop: null },
+    ],
   ]);
 });
 
@@ -66,7 +74,7 @@ stageTest("the cable, the addresses, the routes and the neighbours read back by 
   const ip = (...argv: string[]) => rows(stage, "ip", "-d", "-j", ...argv);
   const inPod = (...argv: string[]) => rows(stage, "ip", "-n", "pod1", "-d", "-j", ...argv);
   expect(await ip("link", "show", near)).toMatchObject([{
-    mtu: 1400, operstate: "UP", address: "02:76:65:74:68:01", ifalias: "vethwork mynet pod1/eth0", linkinfo: { info_kind: "veth" }, inet6_addr_gen_mode: "none",
+    mtu: 1400, operstate: "UP", address: "02:76:65:74:68:01", ifalias: "vethwork mynet pod1/eth0", group: "118", linkinfo: { info_kind: "veth" }, inet6_addr_gen_mode: "none",
   }]);
   expect(await inPod("link", "show", "eth0")).toMatchObject([{ mtu: 1400, operstate: "UP", address: "0a:58:0a:f4:00:02", linkinfo: { info_kind: "veth" } }]);
   expect(await ip("-4", "route", "show", "dev", near)).toMatchObject([{ dst: "10.244.0.2", protocol: "118", scope: "link" }]);

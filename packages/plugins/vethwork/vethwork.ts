@@ -25,7 +25,7 @@ import { openBook } from "../shared/ipam/book.ts";
 import { sizeOf } from "../shared/ipam/pool.ts";
 import { statusOfNftables } from "../shared/nftables.ts";
 import { openPod } from "../shared/pod.ts";
-import { deleteRules, ensureRules, findFaults } from "../shared/table.ts";
+import { deleteRules, ensureRules, findFaults, type NetworkRules } from "../shared/table.ts";
 import { ROUTE_PROTOCOL, addCable, cableFaults, defaultRoute, dressNode, dressPod, gatewayOf, worldMtu, type Cable } from "./cable.ts";
 import { folderOf, options, planOf, type Config, type Plan } from "./plan.ts";
 
@@ -54,6 +54,7 @@ export default definePlugin({
       addresses,
       mtu: config.mtu || worldMtu(host),
       alias: labelOf(config.name, args),
+      sourceCheck: config.sourceCheck,
     };
     undo.defer(() => host.links.delete(cable.outside));
     makeCable(host, pod, cable);
@@ -83,9 +84,9 @@ export default definePlugin({
     const lost = claimed.filter((one) => !addresses.some((ip) => String(ip) === one));
     const faults = [
       ...(addresses.length === 0 ? ["no address is reserved for it"] : lost.map((one) => `address ${one} is not reserved for it`)),
-      ...cableFaults(host, pod, { outside: hostEndName(args), inside: args.ifname, addresses }),
+      ...cableFaults(host, pod, { outside: hostEndName(args), inside: args.ifname, addresses, sourceCheck: config.sourceCheck }),
       ...plan.pools.filter(({ subnet }) => !isForwarding(host, subnet.family)).map(({ subnet }) => `the node does not forward IPv${subnet.family}`),
-      ...findFaults(host, { name: config.name, networks: plan.networks, masquerade: config.ipMasq }),
+      ...findFaults(host, rulesFor(config, plan)),
     ];
     if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was added: ${faults.join("; ")}`);
   },
@@ -175,13 +176,15 @@ function forget(host: Netns, config: Config, attached: Attached): void {
   deleteIfUnused(host, config);
 }
 
-function ensureWayOut(host: Netns, config: Config, { networks, pools }: Plan): void {
-  for (const { subnet } of pools) {
+const rulesFor = ({ name, ipMasq, sourceCheck }: Config, { networks }: Plan): NetworkRules => ({ name, networks, masquerade: ipMasq, sourceCheck });
+
+function ensureWayOut(host: Netns, config: Config, plan: Plan): void {
+  for (const { subnet } of plan.pools) {
     ensureForwarding(host, subnet.family);
     // Without a pod the address is nobody's: say so at once, instead of sending the packet out and getting it back.
     host.routes.ensure({ dst: subnet, type: "unreachable", metric: LAST_RESORT, protocol: ROUTE_PROTOCOL });
   }
-  ensureRules(host, { name: config.name, networks, masquerade: config.ipMasq });
+  ensureRules(host, rulesFor(config, plan));
 }
 
 const LAST_RESORT = 0x7fff_ffff;
