@@ -40,7 +40,7 @@ export interface ErrorObject {
   details?: string;
 }
 
-/** The one error that leaves a plugin. `message` is the specification's "msg": one line, without a final full stop. */
+/** The one error that leaves a plugin. `message` is the specification's "msg": one line, whatever values are in it, without a final full stop. */
 export class CniError extends Error {
   override readonly name = "CniError";
   readonly code: number;
@@ -48,7 +48,7 @@ export class CniError extends Error {
 
   /** @param options `details`: a longer text for the reader; `cause`: what led here, told in the details when there are none. */
   constructor(code: number, message: string, options: { details?: string; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    super(oneLine(message), options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;
     this.details = options.details;
   }

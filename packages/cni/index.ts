@@ -28,7 +28,7 @@ export {
 } from "./networks.ts";
 export { parseVersionInfo } from "./plugininfo.ts";
 export {
-  boolean, cidr, cidrs, integer, invalidOption, ip, list, mac, oneOf, raw, record, string, stringList,
+  boolean, cidr, cidrs, integer, invalidOption, ip, list, mac, oneOf, path, raw, record, string, stringList,
   type ParseMode, type Parser, type Range,
 } from "./parsers.ts";
 export type { Dns, Interface, IpConfig, Result, Route } from "./result.ts";

@@ -49,6 +49,15 @@ export const string: Parser<string> = {
   parse: (value, where) => typeof value === "string" ? value : refuse(where, value, "a string"),
 };
 
+/** Where a file or a folder is. Not relative: who calls a plugin is in some folder, and it is nobody's business which. */
+export const path: Parser<string> = {
+  describe: "an absolute path, without .. in it", schema: { type: "string" }, zero: "", emptyIsAbsent: true,
+  parse(value, where) {
+    const isPath = typeof value === "string" && value.startsWith("/") && !value.includes("\0") && !value.split("/").includes("..");
+    return isPath ? value : refuse(where, value, this.describe);
+  },
+};
+
 /** true or false, not "true" or 1. */
 export const boolean: Parser<boolean> = {
   describe: "true or false", schema: { type: "boolean" }, zero: false,

@@ -42,8 +42,8 @@ const ETHERNET = 1500;
 export function planOf(nodes: readonly ClusterNode[], options: DatapathOptions, underlay: Underlay): Plan {
   const self = nodes.find(({ name }) => name === options.self);
   if (!self) throw new RangeError(`Cannot plan: this node, "${options.self}", is not among the cluster's ${nodes.length}`);
-  const { of, problems } = subnetsOf(nodes, self.name);
-  const believed = (node: ClusterNode): ClusterNode => ({ ...node, podSubnets: of.get(node.name) ?? [] });
+  const { of, isOutside, problems } = subnetsOf(nodes, { self: self.name, clusterSubnets: options.clusterSubnets });
+  const believed = (node: ClusterNode): ClusterNode => ({ ...node, addresses: node.addresses.filter(isOutside), podSubnets: of.get(node.name) ?? [] });
   const scene = { self: believed(self), options, underlay, doubleKeys: doubleKeysOf(nodes) };
   const others = nodes.filter(({ name }) => name !== self.name).map((node) => ({ node, way: wayTo(believed(node), scene) }));
   const ways = others.map(({ way }) => way);
@@ -56,7 +56,7 @@ export function planOf(nodes: readonly ClusterNode[], options: DatapathOptions, 
     encryption: options.encrypt === "wireguard" ? { mtu: mtus.wireguard, peers: ways.flatMap(({ peer }) => peer ?? []) } : undefined,
     ownSubnets: scene.self.podSubnets,
     podSubnets: [...of.values()].flat(),
-    openNodes: [...self.addresses, ...others.filter(({ way }) => way.isOpen).flatMap(({ node }) => node.addresses)],
+    openNodes: [...scene.self.addresses, ...others.filter(({ way }) => way.isOpen).flatMap(({ node }) => node.addresses.filter(isOutside))],
     podMtu,
     problems: [...ownProblems(scene.self, { underlay, podMtu, fits: mtus.pod }), ...problems, ...ways.flatMap(({ problem }) => problem ?? [])],
   };

@@ -26,7 +26,7 @@ import { askedOptions, options, toldOptions, type Config } from "./options.ts";
 import { sendRelease } from "./release.ts";
 import { tellOf } from "./requests.ts";
 import { resultOf } from "./result.ts";
-import { DEFAULT_SOCKET, ask, type Question } from "./talk.ts";
+import { ask, type Question } from "./talk.ts";
 
 /** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
 const CHANGED = 100;
@@ -73,7 +73,7 @@ export default definePlugin({
   },
 });
 
-const socketOf = ({ ipam }: Config): string => ipam.daemonSocketPath || DEFAULT_SOCKET;
+const socketOf = ({ ipam }: Config): string => ipam.daemonSocketPath;
 const leasesOf = (config: Config) => leasesIn(folderFor(socketOf(config)));
 
 /** The daemon may stand in another folder: a path that begins in ours is made whole. */

@@ -1,11 +1,11 @@
 /** dhcp's options, each with its sentence, and what of them goes to the server. The plugin's own part of a network's configuration is `ipam`. */
-import { CniError, ErrorCode, boolean, config, integer, list, object, required, string, type Args, type ConfigOf } from "@vethwork/cni";
+import { CniError, ErrorCode, boolean, config, integer, list, object, path, required, string, type Args, type ConfigOf } from "@vethwork/cni";
 import { DEFAULT_SOCKET } from "./talk.ts";
 import { OPTION } from "./values.ts";
 
 export const options = config({
   ipam: [object({
-    daemonSocketPath: [string, DEFAULT_SOCKET, "The daemon's socket."],
+    daemonSocketPath: [path, DEFAULT_SOCKET, "The daemon's socket."],
     priority: [integer({ min: 0, max: 0xffff_ffff }), 0, "The metric of all routes; 0 leaves it to the kernel."],
     provide: [list(object({
       option: [string, required, "The option's number, or its name: dhcp-client-identifier, subnet-mask, routers, host-name, user-class, vendor-class-identifier."],

@@ -103,7 +103,7 @@ const callOf = (type: string, context: DelegateContext): Delegation => delegatio
 const subnetFileOf = ({ subnetFile }: Config): string => subnetFile || DEFAULTS.subnetFile;
 
 const placeOf = ({ dataDir, name }: Config, { containerId, ifname }: Args): Place =>
-  ({ dataDir: dataDir || DEFAULTS.dataDir, network: name, attached: { containerId, ifname } });
+  ({ dataDir, network: name, attached: { containerId, ifname } });
 
 /** As a runtime would say them for an attachment whose namespace is gone. */
 const argsOf = ({ containerId, ifname = "" }: Stash, { path }: Args): Args => ({ containerId, ifname, netns: "", cniArgs: "", path });

@@ -11,7 +11,7 @@
  * What the configuration says in `delegate` and `ipam` comes first; only ranges are always flanneld's. The routes lead from the
  * pod to the whole pod network, by the gateway of its subnet.
  */
-import { CniError, ErrorCode, config, invalidOption, isObject, raw, record, string, type ConfigOf, type JsonObject } from "@vethwork/cni";
+import { CniError, ErrorCode, config, invalidOption, isObject, path, raw, record, type ConfigOf, type JsonObject } from "@vethwork/cni";
 import type { Lease } from "./subnet-env.ts";
 
 const anything = record(raw);
@@ -19,8 +19,8 @@ const anything = record(raw);
 export const DEFAULTS = { subnetFile: "/run/flannel/subnet.env", dataDir: "/var/lib/cni/flannel" } as const;
 
 export const options = config({
-  subnetFile: [string, DEFAULTS.subnetFile, "The file in which flanneld says which part of the network is this node's."],
-  dataDir: [string, DEFAULTS.dataDir, "The folder in which the delegates' configurations are kept until DEL."],
+  subnetFile: [path, DEFAULTS.subnetFile, "The file in which flanneld says which part of the network is this node's."],
+  dataDir: [path, DEFAULTS.dataDir, "The folder in which the delegates' configurations are kept until DEL."],
   delegate: [anything, {}, "Options of the plugin that attaches the pod, and its `type`: bridge unless it says otherwise."],
   ipam: [anything, {}, "Options of the delegate's IPAM plugin, and its `type`: host-local unless it says otherwise. Ranges are flanneld's."],
   runtimeConfig: [anything, undefined, "What the runtime supplies for declared capabilities; the delegate gets it as it is."],

@@ -1,5 +1,5 @@
 /** host-local's options, each with its sentence. The plugin reads the whole network's configuration; its own part is `ipam`. */
-import { boolean, cidr, config, ip, list, object, required, string, stringList, type ConfigOf } from "@vethwork/cni";
+import { boolean, cidr, config, ip, list, object, path, required, stringList, type ConfigOf } from "@vethwork/cni";
 import { routes } from "../shared/ipam/lease.ts";
 
 const range = object({
@@ -18,8 +18,8 @@ export const options = config({
     rangeEnd: [ip, undefined, "As in `ranges`."],
     gateway: [ip, undefined, "As in `ranges`."],
     routes: [routes, [], "Routes to hand to the pod."],
-    resolvConf: [string, "", "A file in the form of /etc/resolv.conf, whose name servers are handed to the pod."],
-    dataDir: [string, "/var/lib/cni/networks", "The folder of the books, one folder in it for each network."],
+    resolvConf: [path, "", "A file in the form of /etc/resolv.conf, whose name servers are handed to the pod."],
+    dataDir: [path, "/var/lib/cni/networks", "The folder of the books, one folder in it for each network."],
     keepOverBoots: [boolean, false, "Keep what was taken before the machine was started last. Otherwise a reboot frees it, since no pod outlives one."],
   }), required, "This plugin's part of the network's configuration."],
   runtimeConfig: [object({

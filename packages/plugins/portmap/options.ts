@@ -1,5 +1,5 @@
 /** portmap's options, and which of the two backends they ask for. */
-import { CniError, ErrorCode, boolean, config, integer, invalidOption, ip, list, object, oneOf, required, string, stringList, type ConfigOf, type Parser } from "@vethwork/cni";
+import { CniError, ErrorCode, boolean, config, integer, invalidOption, ip, list, object, oneOf, required, stringList, type ConfigOf, type Parser } from "@vethwork/cni";
 
 /** Protocols that have ports, in any case: runtimes write them as they like. */
 const protocol: Parser<Transport> = {
@@ -14,6 +14,15 @@ const protocol: Parser<Transport> = {
 };
 export type Transport = "tcp" | "udp" | "sctp";
 
+/** A chain of iptables: what may stand after -j without being read as anything else. */
+const chainName: Parser<string> = {
+  describe: "the name of a chain, up to 28 letters without spaces or quotes", schema: { type: "string" }, zero: "", emptyIsAbsent: true,
+  parse(value, where) {
+    if (typeof value === "string" && /^[\w.:/+][\w.:/+-]{0,27}$/.test(value)) return value;
+    throw invalidOption(where, value, this.describe);
+  },
+};
+
 const port = integer({ min: 1, max: 65535 });
 
 export const options = config({
@@ -21,7 +30,7 @@ export const options = config({
   snat: [boolean, true, "Lend the node's address to packets that would find no way back: of the pod itself, of its subnet, of the node's 127.0.0.1."],
   masqAll: [boolean, false, "Lend it to every packet that comes by one of these ports."],
   markMasqBit: [integer({ min: 0, max: 31 }), undefined, "The bit of a packet's mark that says so; 13 unless given."],
-  externalSetMarkChain: [string, undefined, "iptables: another's chain that sets such a mark, KUBE-MARK-MASQ say, and its own rules then masquerade."],
+  externalSetMarkChain: [chainName, undefined, "iptables: another's chain that sets such a mark, KUBE-MARK-MASQ say, and its own rules then masquerade."],
   conditionsV4: [stringList, [], "What else must hold of an IPv4 packet, in the backend's words: [\"ip\", \"saddr\", \"!=\", \"10.0.0.0/8\"] or [\"!\", \"-s\", \"10.0.0.0/8\"]."],
   conditionsV6: [stringList, [], "The same of an IPv6 packet."],
   runtimeConfig: [object({

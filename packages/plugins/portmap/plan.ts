@@ -32,7 +32,7 @@ export function planOf({ config, args }: Pick<Context<Config>, "config" | "args"
   const backend = backendOf(config);
   return {
     owner: ownerOf(config, args), args, backend, addresses, mappings: mappingsOf(portMappings, addresses), ports: portMappings, snat, masqAll,
-    scope: scopeOf(config), conditions: { 4: conditionsV4, 6: conditionsV6 }, setMarkChain: externalSetMarkChain === "" ? undefined : externalSetMarkChain,
+    scope: scopeOf(config), conditions: { 4: conditionsV4, 6: conditionsV6 }, setMarkChain: externalSetMarkChain,
   };
 }
 

@@ -47,4 +47,7 @@ export const isOfNetwork = (network: string, { alias }: Link): boolean => alias.
 /** The digest of a text, in hexadecimal. */
 export const digestOf = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
 
-const prefixOf = (network: string): string => `vethwork ${network.length <= 64 ? network : digestOf(network)} `;
+const prefixOf = (network: string): string => `vethwork ${shortName(network)} `;
+
+/** A network's name in labels, comments and names of chains, which have less room than a name may have letters. */
+export const shortName = (network: string): string => (network.length <= 64 ? network : digestOf(network));

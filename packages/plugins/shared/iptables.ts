@@ -52,6 +52,8 @@ export function iptables(purpose: Purpose): Iptables {
     (["ip", "ip6"] as const).some((family) => hasTable(host, { family, name: table }) && host.nft.findChain({ table: { family, name: table }, name }) !== undefined);
   const restore = (family: Family, lines: readonly string[]): void => {
     if (lines.length === 0) return;
+    const broken = lines.find((line) => /[\n\r\0]/.test(line)); // the rest of it would be a command of its own
+    if (broken !== undefined) throw new CniError(ErrorCode.INVALID_CONFIG, `Cannot ${purpose.verb} by iptables: ${JSON.stringify(broken)} is no rule (one line is wanted)`);
     const stdin = `*${table}\n${lines.join("\n")}\nCOMMIT\n`;
     run(purpose, `${TOOLS[family]}-restore`, { argv: ["--noflush", "-w", WAIT_SECONDS], stdin });
   };

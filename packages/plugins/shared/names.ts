@@ -21,7 +21,8 @@ export const ownerMark = ({ network, containerId, ifname }: Owner): string => ne
 export function commentOf(owner: Owner): string {
   const { network, ifname, containerId } = owner;
   const plain = `${ownerMark(owner)}, net: ${network}, if: ${ifname}, id: ${containerId}`.replaceAll('"', "");
-  return new TextDecoder().decode(new TextEncoder().encode(plain).subarray(0, LONGEST_COMMENT));
+  const bytes = new TextEncoder().encode(plain).subarray(0, LONGEST_COMMENT);
+  return new TextDecoder().decode(bytes, { stream: true }); // a letter that is cut in two is left out: its sign for that would be longer
 }
 
 /** The comment of iptables' rules. */

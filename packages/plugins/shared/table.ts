@@ -19,6 +19,7 @@ import {
   bitsOf, deleteFile, ensureFolder, findText, folderOf, parseCidr, sameRule, textOf, words, writeText,
   type Change, type Chain, type Cidr, type Family, type Ip, type Netns, type Nft, type NftSet, type Rule, type Table,
 } from "@vethwork/linux";
+import { shortName } from "./attachment.ts";
 import { closeWay, openWay, wayFaults, type Accept } from "./way-through.ts";
 
 export const TABLE: Table = { family: "inet", name: "vethwork" };
@@ -49,13 +50,13 @@ export interface NetworkRules {
 
 const masqueradeChain = (name: string): Chain => ({
   table: TABLE,
-  name: `masquerade-${name}`,
+  name: `masquerade-${shortName(name)}`,
   base: { type: "nat", hook: "postrouting", priority: SRCNAT },
 });
 
 const sendersChain = (name: string): Chain => ({
   table: TABLE,
-  name: `senders-${name}`,
+  name: `senders-${shortName(name)}`,
   base: { type: "filter", hook: "prerouting", priority: RAW },
 });
 
@@ -67,7 +68,7 @@ export const rulesOf = (network: NetworkRules): Rule[] => [...masqueradeRules(ne
 /** One rule for all families and pods: routes know whose addresses are where. */
 function senderRules({ name, sourceCheck }: NetworkRules): Rule[] {
   const others = [words.iifgroup.eq(CABLES), words.noWayBack, words.counter, words.drop];
-  return sourceCheck ? [{ chain: sendersChain(name), words: others, comment: `${name}: another's address` }] : [];
+  return sourceCheck ? [{ chain: sendersChain(name), words: others, comment: `${shortName(name)}: another's address` }] : [];
 }
 
 /** The rules of the way out; none where the network is not to be masqueraded. */
@@ -80,7 +81,7 @@ function masqueradeRules({ name, networks, masquerade }: NetworkRules): Rule[] {
     return {
       chain: masqueradeChain(name),
       words: [header.saddr.eq(network), ...inside, ...outside, words.counter, words.masquerade],
-      comment: `${name}: out of ${network}`,
+      comment: `${shortName(name)}: out of ${network}`,
     };
   });
 }
@@ -104,7 +105,7 @@ export function ensureRules(host: Netns, network: NetworkRules): void {
 }
 
 /** A network's name never begins with a dot, so this is nobody's folder of addresses. */
-const noteOf = (name: string): string => `/run/vethwork/.rules-${name}`;
+const noteOf = (name: string): string => `/run/vethwork/.rules-${shortName(name)}`;
 
 /** What is missing or not as it should be, in words; nothing where all is well. */
 export function findFaults(host: Netns, network: NetworkRules): string[] {
@@ -168,7 +169,7 @@ export function deleteTableIfUnused(change: Change, nft: Nft, { leaving, nodesGo
   if (nft.tables().some(({ family, name }) => family === TABLE.family && name === TABLE.name)) change.deleteTable(TABLE);
 }
 
-const markOf = (name: string): string => `vethwork ${name}`;
+const markOf = (name: string): string => `vethwork ${shortName(name)}`;
 
 const acceptsFor = ({ networks, name }: NetworkRules): Accept[] => networks.flatMap((network) => {
   const { saddr, daddr } = words.ipOf(network.family);

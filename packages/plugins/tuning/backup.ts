@@ -13,11 +13,9 @@ import { findObject } from "../shared/object-file.ts";
 /** What tuning changes of an interface. */
 export type LinkSettings = Pick<LinkChanges, "mac" | "mtu" | "promisc" | "allmulti" | "txQueueLength">;
 
-const DEFAULT_FOLDER = "/run/cni/tuning";
-
-/** The file of an attachment; "" as the folder is the usual one. */
+/** The file of an attachment. */
 export const backupFile = (dataDir: string, { containerId, ifname }: { containerId: string; ifname: string }): string =>
-  `${dataDir || DEFAULT_FOLDER}/${containerId}_${ifname}.json`;
+  `${dataDir}/${containerId}_${ifname}.json`;
 
 /** Keeps what `link` is like, as far as `wanted` changes it. What an earlier plugin of the chain kept is older, and stays. */
 export function keep(file: string, network: string, { link, wanted }: { link: Link; wanted: LinkSettings }): void {
@@ -50,7 +48,7 @@ export const forget = (file: string): boolean => deleteFile(file);
 /** Forgets those of the network whose attachments are gone. Other networks keep theirs in the same folder. */
 export function collectBackups(dataDir: string, network: string, valid: readonly Attachment[]): void {
   const kept = new Set(valid.map(({ containerID, ifname }) => backupFile(dataDir, { containerId: containerID, ifname })));
-  const files = listFolder(dataDir || DEFAULT_FOLDER).map((name) => `${dataDir || DEFAULT_FOLDER}/${name}`);
+  const files = listFolder(dataDir).map((name) => `${dataDir}/${name}`);
   for (const file of files.filter((path) => path.endsWith(".json") && !kept.has(path))) {
     if (find(readBackup(file) ?? {}, "network") === network) forget(file);
   }

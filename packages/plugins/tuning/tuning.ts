@@ -13,7 +13,7 @@
  *
  * Same options, results and files as the reference tuning plugin.
  */
-import { CniError, ErrorCode, boolean, config, definePlugin, integer, mac, object, record, string, type Args, type ConfigOf, type Result } from "@vethwork/cni";
+import { CniError, ErrorCode, boolean, config, definePlugin, integer, mac, object, path, record, type Args, type ConfigOf, type Result } from "@vethwork/cni";
 import { KernelError, Netns, ignore, type Link } from "@vethwork/linux";
 import { CHANGED, interfaceOf, resultBefore } from "../shared/chained.ts";
 import { ethernetMac, macArgument } from "../shared/mac.ts";
@@ -31,7 +31,7 @@ const options = config({
   mtu: [bytes, 0, "Largest packet in bytes; 0 leaves it as it is."],
   allmulti: [boolean, undefined, "Take frames for every multicast group, or do not."],
   txQLen: [packets, undefined, "How many packets may wait to be sent."],
-  dataDir: [string, "/run/cni/tuning", "The folder in which it is written down what interfaces were like before."],
+  dataDir: [path, "/run/cni/tuning", "The folder in which it is written down what interfaces were like before."],
   runtimeConfig: [object({ mac: [mac, undefined, "The interface's MAC address."] }), {}, "What the runtime supplies for declared capabilities: `mac`."],
   args: [object({
     cni: [object({

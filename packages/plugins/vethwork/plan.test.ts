@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { CniError, parseConfig } from "@vethwork/cni";
 import { folderOf, options, planOf, type Config } from "./plan.ts";
 
-const configOf = (over: object): Config =>
-  parseConfig(options, { name: "mynet", type: "vethwork", network: "10.244.0.0/16", subnet: "10.244.1.0/24", ...over });
+const given = { name: "mynet", type: "vethwork", network: "10.244.0.0/16", subnet: "10.244.1.0/24" };
+const configOf = (over: object): Config => parseConfig(options, { ...given, ...over });
 
 test("a prefix and a list of one are the same", () => {
   for (const over of [{}, { network: ["10.244.0.0/16"], subnet: ["10.244.1.0/24"] }]) {
@@ -45,5 +45,8 @@ for (const [what, over, says] of wrong) {
 }
 
 test("DEL's folder is found even where the rest of the configuration is wrong", () => {
-  expect(folderOf(configOf({ subnet: "10.99.0.0/24", dataDir: "relative" }))).toBe("/run/vethwork/mynet");
+  for (const dataDir of ["relative", "/run/../etc", "/run/a\0b", 7]) {
+    const config = parseConfig(options, { ...given, subnet: "10.99.0.0/24", dataDir }, { onInvalid: () => undefined });
+    expect(folderOf(config)).toBe("/run/vethwork/mynet");
+  }
 });

@@ -4,7 +4,7 @@
  *     network  10.244.0.0/16   all pods of the cluster: inside it, nobody's address is changed
  *     subnet   10.244.1.0/24   this node's pods; each gets one address of each subnet
  */
-import { CniError, boolean, cidrs, config, integer, invalidOption, required, string, type ConfigOf } from "@vethwork/cni";
+import { CniError, boolean, cidrs, config, integer, invalidOption, path, required, type ConfigOf } from "@vethwork/cni";
 import { contains, networkOf, overlaps, parseCidr, sameCidr, type Cidr } from "@vethwork/linux";
 import { poolOf, type Pool } from "../shared/ipam/pool.ts";
 
@@ -14,8 +14,8 @@ export const options = config({
   mtu: [integer({ min: 0, max: 65535 }), 0, "Largest packet in bytes, of both ends of the pod's cable; 0 takes that of the node's default route."],
   ipMasq: [boolean, true, "Give packets that leave `network` the node's address, since the world has no route back to a pod's."],
   sourceCheck: [boolean, true, "Drop what a pod sends with an address that is not its own. A pod that forwards for others, a VPN say, needs false."],
-  readyFile: [string, "", "A file of the node's agent, in memory: until it is there, STATUS says that the plugin is not ready."],
-  dataDir: [string, "/run/vethwork", "Folder for the book of addresses. On a tmpfs, so that a reboot frees them."],
+  readyFile: [path, "", "A file of the node's agent, in memory: until it is there, STATUS says that the plugin is not ready."],
+  dataDir: [path, "/run/vethwork", "Folder for the book of addresses. On a tmpfs, so that a reboot frees them."],
 });
 export type Config = ConfigOf<typeof options>;
 
@@ -45,13 +45,12 @@ export function planOf(config: Config): Plan {
   if (mtu !== 0 && mtu < SMALLEST_MTU_OF_IPV6 && subnets.some(({ family }) => family === 6)) {
     throw invalid("mtu", mtu, `${SMALLEST_MTU_OF_IPV6} or more with IPv6 (RFC 8200)`);
   }
-  if (!config.dataDir.startsWith("/")) throw invalid("dataDir", config.dataDir, "an absolute path");
   const inOrder = subnets.toSorted((a, b) => a.family - b.family);
   return { networks, pools: inOrder.map(poolIn), folder: `${config.dataDir}/${config.name}` };
 }
 
 /** The folder alone, for DEL: it must work with prefixes that are no longer right. */
-export const folderOf = ({ dataDir, name }: Config): string => `${dataDir.startsWith("/") ? dataDir : "/run/vethwork"}/${name}`;
+export const folderOf = ({ dataDir, name }: Config): string => `${dataDir}/${name}`;
 
 function prefixes(option: string, texts: readonly string[]): Cidr[] {
   if (texts.length === 0) throw invalid(option, texts, "at least one prefix");
