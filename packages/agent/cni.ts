@@ -65,7 +65,7 @@ export function createCniSetUp(settings: CniSettings): CniSetUp {
       }
       if (findText(path) === text) return changes;
       if (!dryRun) {
-        mkdirSync(confFolder, { recursive: true });
+        mkdirSync(confFolder, { recursive: true, mode: 0o755 });
         swapIn(path, (beside) => writeFileSync(beside, text, { mode: 0o644 }));
       }
       return [...changes, `write ${path}`];

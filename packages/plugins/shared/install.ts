@@ -33,7 +33,7 @@ export function placeBinary(folder: string, program: string, { dryRun, known = n
     return { verb: "keep", what: `${target}: it is a copy of this program` };
   }
   if (!dryRun) {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
     swapIn(target, (beside) => {
       copyFileSync(program, beside);
       chmodSync(beside, 0o755);
