@@ -15,10 +15,12 @@ function inFolder(act: (folder: string) => void): void {
   }
 }
 
-test("a key is made once, for root alone, and is the same afterwards", () => inFolder((above) => {
+test("a key is made once, for root alone whatever the umask, and is the same afterwards", () => inFolder((above) => {
   const folder = join(above, "state");
   const log = createLog();
+  const umask = process.umask(0);
   const made = ensureKey(folder, log);
+  process.umask(umask);
   expect([isWireguardKey(made.key), made.secret.length]).toEqual([true, 32]);
   expect(ensureKey(folder, log)).toEqual(made);
   expect(log.changes).toEqual([`make key ${made.key}`]);
