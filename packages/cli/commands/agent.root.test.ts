@@ -92,6 +92,19 @@ agentTest("once: everything is made as the rehearsal has said, a second time not
   expect((await stage.node.exec([...argv, "--clear"])).out).toBe("nothing to change\n");
 });
 
+agentTest("one capability is enough, with no way to more: what a systemd unit leaves it", async ({ stage, tell, argv }) => {
+  tell(self, near, far);
+  await stage.node.run(["sysctl", "-qw", "net.ipv4.ip_forward=0"]);
+  const fenced = ["setpriv", "--no-new-privs", "--bounding-set", "-all,+net_admin", "--inh-caps", "-all", "--"];
+  const caps = await stage.node.run([...fenced, "grep", "-E", "^(CapEff|NoNewPrivs)", "/proc/self/status"]);
+  expect(caps.split(/\s+/)).toEqual(["CapEff:", "0000000000001000", "NoNewPrivs:", "1", ""]);
+  const once = await stage.node.exec([...fenced, ...argv, "--once"]);
+  expect({ code: once.code, err: once.err.replaceAll(/^.* (?:info|debug) .*\n/gm, "") }).toEqual({ code: 0, err: "" });
+  expect(once.out).toContain("add route 10.244.2.0/24 via 192.0.2.2 dev eth0\n");
+  expect((await stage.node.run(["sysctl", "-n", "net.ipv4.ip_forward"])).trim()).toBe("1");
+  expect(await stage.node.exec([...fenced, ...argv, "--clear"])).toMatchObject({ code: 0 });
+});
+
 agentTest("CNI is set up once there is a way for pods and not before; STATUS says so; a pod is added, also without the agent", async ({ stage, tell, start, says, status, argv }) => {
   const conflist = join(stage.node.dir, "net.d/10-vethwork.conflist");
   tell({ ...self, podCIDRs: [] }, near);
