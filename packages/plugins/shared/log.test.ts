@@ -6,7 +6,7 @@ const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
 test("a line has the time, the level, words, and what it is about; what is unusual in a value is quoted", () => {
   const lines: string[] = [];
-  logTo((line) => lines.push(line))("warning", "no lease obtained", { container: "3f6a", why: "a \"b\"\nc", left: undefined, seconds: 3 });
+  logTo((line) => lines.push(line))("warning", "no lease\nobtained", { container: "3f6a", why: "a \"b\"\nc", left: undefined, seconds: 3 });
   const [first = "", ...rest] = (lines[0] ?? "").split(" ");
   expect(first).toEqual(time);
   expect(rest.join(" ")).toBe('warning no lease obtained container=3f6a why="a \\"b\\"\\nc" seconds=3\n');

@@ -6,6 +6,7 @@
  * Words first, for people; then what it is about, for programs. A value with anything unusual in it is in JSON's quotes. As JSON a
  * line is an object: `time`, `level`, `message`, and the rest under its own names.
  */
+import { oneLine } from "@vethwork/cni";
 
 export const levels = ["debug", "info", "warning", "error"] as const;
 export type Level = (typeof levels)[number];
@@ -21,7 +22,7 @@ export interface LogOptions {
 export const logTo = (write: (line: string) => void, { format = "text", least = "info" }: LogOptions = {}): Log => (level, words, fields = {}) => {
   if (levels.indexOf(level) < levels.indexOf(least)) return;
   const time = new Date().toISOString();
-  write(format === "json" ? `${JSON.stringify({ time, level, message: words, ...fields })}\n` : `${time} ${level} ${words}${pairsOf(fields)}\n`);
+  write(format === "json" ? `${JSON.stringify({ time, level, message: words, ...fields })}\n` : `${time} ${level} ${oneLine(words)}${pairsOf(fields)}\n`);
 };
 
 const pairsOf = (fields: Fields): string =>
