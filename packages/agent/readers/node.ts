@@ -16,6 +16,9 @@ export const KEY_ANNOTATION = "vethwork/wireguard-key";
 /** Set by a cloud's route controller, which keeps pods from the node meanwhile; others are to say when their network is there. */
 export const UNAVAILABLE = "NetworkUnavailable";
 
+/** Put on a node by the cluster's autoscaler before it takes the machine away. */
+const TO_BE_DELETED = "ToBeDeletedByClusterAutoscaler";
+
 export const nodes: Kind<ClusterNode> = { apiVersion: "v1", kind: "Node", path: "/api/v1/nodes", read: readNode };
 
 /** RangeError names the place that is wrong. */
@@ -27,6 +30,7 @@ export function readNode(object: JsonObject): ClusterNode {
     zone: textAt(objectAt(object, "metadata", "labels"), "topology.kubernetes.io/zone"),
     published: publishedIn(objectAt(object, "metadata", "annotations")),
     ...(isUnavailable(object) && { unavailable: true }),
+    ...(isLeaving(object) && { leaving: true }),
   };
 }
 
@@ -58,4 +62,9 @@ function isUnavailable(object: JsonObject): boolean {
     const condition = objectAt({ entry }, "entry");
     return textAt(condition, "type") === UNAVAILABLE && textAt(condition, "status") !== "False";
   });
+}
+
+function isLeaving(object: JsonObject): boolean {
+  if (textAt(object, "metadata", "deletionTimestamp") !== "") return true;
+  return listAt(object, "spec", "taints").some((entry) => textAt(objectAt({ entry }, "entry"), "key") === TO_BE_DELETED);
 }

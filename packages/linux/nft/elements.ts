@@ -15,7 +15,7 @@ type WireData = Value<typeof NFTA_DATA>;
 const sumOf = (lengths: readonly number[]): number => lengths.reduce((sum, length) => sum + length, 0);
 
 /** The attributes that say what a set holds. */
-export function describeSet({ key, interval = false, value, counter: counts = false }: NftSet) {
+export function describeSet({ key, interval = false, value, counter: counts = false, timeout = false, size = 0 }: NftSet) {
   const types = typesOf(key);
   const lengths = lengthsOf(types);
   const isRange = types.length > 1 && interval;
@@ -25,12 +25,12 @@ export function describeSet({ key, interval = false, value, counter: counts = fa
     ...(isHostOrder(values) ? numberTag(USERDATA_SET_DATABYTEORDER, HOST_ENDIAN) : []),
   ];
   return {
-    FLAGS: (interval ? NFT_SET.INTERVAL : 0) | (value ? NFT_SET.MAP : 0) | (isRange ? NFT_SET.CONCAT : 0),
+    FLAGS: (interval ? NFT_SET.INTERVAL : 0) | (value ? NFT_SET.MAP : 0) | (isRange ? NFT_SET.CONCAT : 0) | (timeout ? NFT_SET.TIMEOUT : 0) | (size > 0 ? NFT_SET.EVAL : 0),
     KEY_TYPE: numberOfTypes(types),
     KEY_LEN: sumOf(lengths),
     ...(value === "verdict" && { DATA_TYPE: NFT_DATA.VERDICT }),
     ...(values.length > 0 && { DATA_TYPE: numberOfTypes(values), DATA_LEN: sumOf(lengthsOf(values)) }),
-    ...(isRange && { DESC: { CONCAT: lengths.map((length) => ({ LEN: length })) } }),
+    ...((isRange || size > 0) && { DESC: { ...(size > 0 && { SIZE: size }), ...(isRange && { CONCAT: lengths.map((length) => ({ LEN: length })) }) } }),
     ...(counts && counter.expressions[0] && { EXPR: counter.expressions[0] }),
     ...(hints.length > 0 && { USERDATA: Uint8Array.from(hints) }),
   };
@@ -41,14 +41,18 @@ const HOST_ENDIAN = 1; // libnftables' enum byteorder
 const isHostOrder = ([only, ...more]: readonly DataType[]): boolean => (only === "ifname" || only === "mark") && more.length === 0;
 
 /** An element as the kernel wants it; a prefix in a plain interval set is its first address and the one after its last. */
-export function wireElements(set: NftSet, { key, value, comment, note }: Element): WireElement[] {
+export function wireElements(set: NftSet, { key, value, comment, note, timeoutSeconds, packets, bytes }: Element): WireElement[] {
   const types = typesOf(set.key);
   const parts = isList(key) ? key : [key];
   if (parts.length !== types.length) {
     throw new RangeError(`Cannot add ${parts.join(" . ")} to set "${set.name}" (${types.join(" . ")} is wanted)`);
   }
   const tags = [...(comment === undefined ? [] : tagOf(USERDATA_ELEMENT_COMMENT, comment)), ...(note === undefined ? [] : tagOf(USERDATA_NOTE, note))];
-  const rest = { ...(value !== undefined && { DATA: dataOf(set, value) }), ...(tags.length > 0 && { USERDATA: Uint8Array.from(tags) }) };
+  const rest: WireElement = {
+    ...(value !== undefined && { DATA: dataOf(set, value) }), ...(tags.length > 0 && { USERDATA: Uint8Array.from(tags) }),
+    ...(timeoutSeconds !== undefined && { TIMEOUT: BigInt(timeoutSeconds) * MS }),
+    ...(packets !== undefined && { EXPR: { kind: "counter", data: { BYTES: bytes ?? 0n, PACKETS: packets } } }),
+  };
   if (!set.interval && parts.some((part) => isCidr(part) && part.prefix < bitsOf(part.family))) {
     throw new RangeError(`Cannot put ${parts.join(" . ")} into set "${set.name}": it holds no prefixes (an interval set is wanted)`);
   }
@@ -62,6 +66,8 @@ export function wireElements(set: NftSet, { key, value, comment, note }: Element
     ...(end ? [{ KEY: { VALUE: end.bytes }, FLAGS: NFT_SET_ELEM.INTERVAL_END }] : []),
   ];
 }
+
+const MS = 1000n; // times of elements are in milliseconds
 
 function dataOf(set: NftSet, value: Key | Word): WireData {
   if (typeof value === "object" && "expressions" in value) {
@@ -106,17 +112,18 @@ export function elementsFrom(set: NftSet, wire: readonly WireElement[]): KernelE
 
 /** True where the kernel's element is the one that `element` asks for: key, value and comment. */
 export function sameElement(kernel: KernelElement, set: NftSet, element: Element): boolean {
-  const { packets: _packets, ...told } = kernel;
+  const { packets: _packets, bytes: _bytes, timeoutSeconds: _timeout, ...told } = kernel;
   const bytesOf = (one: Element): Uint8Array => encode(list(NFTA_LIST.ELEM, NFTA_SET_ELEM), wireElements(set, one)).slice();
   return Buffer.compare(bytesOf(told), bytesOf(element)) === 0;
 }
 
-function restFrom(set: NftSet, { DATA, USERDATA, EXPR }: WireElement): Omit<KernelElement, "key"> {
+function restFrom(set: NftSet, { DATA, USERDATA, EXPR, TIMEOUT, EXPIRATION }: WireElement): Omit<KernelElement, "key"> {
   const [comment, note] = [userdataText(USERDATA, USERDATA_ELEMENT_COMMENT), userdataText(USERDATA, USERDATA_NOTE)];
   const value = DATA?.VERDICT ? verdictOf(DATA.VERDICT.CODE ?? 0, DATA.VERDICT.CHAIN) : DATA?.VALUE && set.value && set.value !== "verdict" ? split(typesOf(set.value), DATA.VALUE) : undefined;
   return {
     ...(value && { value }), ...(comment !== "" && { comment }), ...(note !== "" && { note }),
-    ...(EXPR?.kind === "counter" && { packets: EXPR.data?.PACKETS ?? 0n }),
+    ...(EXPR?.kind === "counter" && { packets: EXPR.data?.PACKETS ?? 0n, bytes: EXPR.data?.BYTES ?? 0n }),
+    ...(TIMEOUT !== undefined && { timeoutSeconds: Number(TIMEOUT / MS) }), ...(EXPIRATION !== undefined && { expiresSeconds: Number(EXPIRATION) / Number(MS) }),
   };
 }
 

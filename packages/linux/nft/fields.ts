@@ -13,7 +13,7 @@
 import { bitsOf, cidrOf, networkOf, type Cidr, type Ip } from "../ip.ts";
 import type { Mac } from "../mac.ts";
 import { PROTOCOLS, type Protocol } from "../protocols.ts";
-import { NFTA_FIB_F, NFT_CMP, NFT_CT, NFT_FIB_RESULT, NFT_LOOKUP_F, NFT_META, NFT_PAYLOAD, NFT_REG, type NFTA_EXPR } from "../uapi/nf_tables.ts";
+import { NFTA_FIB_F, NFT_CMP, NFT_CT, NFT_FIB_RESULT, NFT_LOOKUP_F, NFT_META, NFT_NG, NFT_PAYLOAD, NFT_REG, type NFTA_EXPR } from "../uapi/nf_tables.ts";
 import { NFPROTO } from "../uapi/nfnetlink.ts";
 import { IPS } from "../uapi/nfnetlink_conntrack.ts";
 import { RTN } from "../uapi/rtnetlink.ts";
@@ -46,6 +46,9 @@ export function registerAfter(length: number): number {
   return at % 4 === 0 ? REGISTER + at / 4 : NFT_REG["32_00"] + at;
 }
 
+/** How many bytes before it lie behind the first register's beginning. */
+export const placeOf = (register: number): number => (register >= NFT_REG["32_00"] ? (register - NFT_REG["32_00"]) * 4 : (register - REGISTER) * 16);
+
 /** Something of a packet that can be loaded: a field of a header, a device's name. */
 export interface Load {
   text: string;
@@ -73,18 +76,24 @@ export interface Field<T> extends Lookup {
 
 /** Looks up what was loaded: in a set, or with DREG in a map, whose value then lies there. */
 export function lookedUp(loads: readonly Load[], set: NftSet, { sign = "", verb = "", ...more }: { sign?: string; verb?: string; FLAGS?: number; DREG?: number }): Word {
-  let at = 0;
-  const loaded = loads.map((one) => {
+  const lookup: Expression = { kind: "lookup", data: { SET: set.name, SREG: REGISTER, ...more } };
+  return { ...needsOf(loads), text: `${textOfKey(loads)} ${verb}${sign}@${set.name}`, expressions: [...loaded(loads), lookup] };
+}
+
+/** A key as nft(8) writes it. */
+export const textOfKey = (loads: readonly Load[]): string => loads.map(({ text }) => text).join(" . ");
+
+/** The key's parts in registers one after another, from `first` on. */
+export function loaded(loads: readonly Load[], first: number = REGISTER): Expression[] {
+  let at = placeOf(first);
+  return loads.map((one) => {
     const expression = one.load(registerAfter(at));
     at += aligned(one.length);
     return expression;
   });
-  const lookup: Expression = { kind: "lookup", data: { SET: set.name, SREG: REGISTER, ...more } };
-  const text = `${loads.map((one) => one.text).join(" . ")} ${verb}${sign}@${set.name}`;
-  return { ...needsOf(loads), text, expressions: [...loaded, lookup] };
 }
 
-function needsOf(loads: readonly Load[]): Pick<Word, "needs"> {
+export function needsOf(loads: readonly Load[]): Pick<Word, "needs"> {
   const needs = loads.flatMap((one) => one.needs ?? []);
   return needs.length > 0 ? { needs } : {};
 }
@@ -226,6 +235,12 @@ export const oifname = deviceName("oifname", NFT_META.OIFNAME);
 /** The group of the device that the packet came in by: a number that links can be given, 0 unless they are. */
 export const iifgroup = field<number>({ text: "iifgroup", load: metaLoad(NFT_META.IIFGROUP), length: 4 }, (group) => ({ text: String(group), bytes: hostOrder(group) }));
 
+/** One of so many numbers, from `offset` on, each as likely as the others; another one for each packet. */
+export function random(count: number, offset = 0): Lookup {
+  const load = (DREG: number): Expression => ({ kind: "numgen", data: { DREG, MODULUS: count, TYPE: NFT_NG.RANDOM, OFFSET: offset } });
+  return lookupOf([{ text: `numgen random mod ${count}${offset === 0 ? "" : ` offset ${offset}`}`, load, length: 4 }]);
+}
+
 const NFPROTOS = { ipv4: NFPROTO.IPV4, ipv6: NFPROTO.IPV6 } as const;
 
 export const meta = {
@@ -288,6 +303,18 @@ export const noWayBack: Word = {
 
 const CT_STATES = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const;
 const CT_STATUS = { "seen-reply": IPS.SEEN_REPLY, assured: IPS.ASSURED, confirmed: IPS.CONFIRMED, snat: IPS.SRC_NAT, dnat: IPS.DST_NAT, dying: IPS.DYING } as const;
+
+/** What stood in a flow's first packet as it came, before anybody translated it; its addresses are of no flow of the other family. */
+export function ctOriginal(family: 4 | 6): { saddr: Lookup; daddr: Lookup; dport: Lookup } {
+  const { name, source, destination, length } = family === 4
+    ? { name: "ip", source: NFT_CT.SRC_IP, destination: NFT_CT.DST_IP, length: 4 }
+    : { name: "ip6", source: NFT_CT.SRC_IP6, destination: NFT_CT.DST_IP6, length: 16 };
+  const of = (text: string, KEY: number, bytes: number): Lookup =>
+    lookupOf([{ text: `ct original ${text}`, load: (DREG) => ({ kind: "ct", data: { DREG, KEY, DIRECTION: IP_CT_DIR_ORIGINAL } }), length: bytes }]);
+  return { saddr: of(`${name} saddr`, source, length), daddr: of(`${name} daddr`, destination, length), dport: of("proto-dst", NFT_CT.PROTO_DST, 2) };
+}
+
+const IP_CT_DIR_ORIGINAL = 0; // linux/netfilter/nf_conntrack_tuple_common.h
 
 /** True where conntrack's state is one of these. */
 export const ctState = (...states: (keyof typeof CT_STATES)[]): Word => oneOfBits("state", NFT_CT.STATE, CT_STATES, states);

@@ -43,6 +43,8 @@ export interface Nft {
   /** The rules of all chains of the table, in the order of chains. */
   rulesOf(table: Table): (KernelRule & { chain: string })[];
   elements(set: NftSet): KernelElement[];
+  /** Hands on each element as it comes, and keeps none: of what there may be a hundred thousand. It is told of some twice where another changes the set meanwhile. */
+  readElements(set: NftSet, visitor: (element: KernelElement) => void): void;
   /** The elements whose comment begins so; the others, of which there may be many, are counted and not read. */
   elementsOf(set: NftSet, beginning: string): { found: KernelElement[]; others: number };
   /** The element with that key; the others are not read. */
@@ -131,6 +133,13 @@ export function createNft(socket: () => NetlinkSocket, queue: () => Disposable):
     elements: (set) => {
       const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) };
       return elementsFrom(set, dump(`list elements of "${set.name}"`, ask, elementsIn).flat());
+    },
+    readElements: (set, visitor) => {
+      const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) };
+      // The parts of a plain interval are two elements, which may come in two messages.
+      const isWhole = set.interval !== true || typeof set.key !== "string";
+      if (isWhole) dump(`list elements of "${set.name}"`, ask, (body) => elementsFrom(set, elementsIn(body)).forEach(visitor));
+      else nft.elements(set).forEach(visitor);
     },
     elementsOf: (set, beginning) => {
       const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) };

@@ -46,6 +46,10 @@ export interface NftSet {
   value?: DataType | readonly DataType[] | "verdict";
   /** Each element counts the packets that found it. */
   counter?: boolean;
+  /** Elements may be given a time, after which they go by themselves. */
+  timeout?: boolean;
+  /** Rules put elements into it while packets pass, up to so many. */
+  size?: number;
 }
 
 /** A part of a key or a value: one for each type. A Cidr needs an interval set; a protocol and a device go by their names. */
@@ -57,6 +61,11 @@ export interface Element {
   value?: Key | Word;
   /** Says whose it is and why; up to 127 bytes. */
   comment?: string;
+  /** Of a set with timeout: it goes by itself after so long. */
+  timeoutSeconds?: number;
+  /** Of a set with counters: what it begins to count from. */
+  packets?: bigint;
+  bytes?: bigint;
   /** A second text, which nft(8) neither shows nor writes back: what only a program asks for. */
   note?: string;
 }
@@ -64,7 +73,8 @@ export interface Element {
 /** An element as the kernel has it. */
 export interface KernelElement extends Element {
   key: readonly Part[];
-  packets?: bigint;
+  /** Of a set with timeout: how long it is still there. */
+  expiresSeconds?: number;
 }
 
 export interface Rule {

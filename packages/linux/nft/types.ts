@@ -33,14 +33,15 @@ export const numberOfTypes = (types: readonly DataType[]): number => types.reduc
 /** The parts one after another. RangeError where one does not fit its type. */
 export function joined(types: readonly DataType[], parts: readonly Part[]): Uint8Array {
   const lengths = lengthsOf(types);
-  const fields = types.map((type, at) => {
+  const all = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
+  let place = 0;
+  for (const [at, type] of types.entries()) {
     const bytes = bytesOf(type, parts[at] ?? "");
     if (bytes.length !== TYPES[type].length) throw new RangeError(`Cannot use ${String(parts[at])} as ${type} (${TYPES[type].length} bytes are wanted)`);
-    const room = new Uint8Array(lengths[at] ?? 0);
-    room.set(bytes);
-    return room;
-  });
-  return Uint8Array.from(fields.flatMap((bytes) => [...bytes]));
+    all.set(bytes, place);
+    place += lengths[at] ?? 0;
+  }
+  return all;
 }
 
 /** The parts that lie one after another in `bytes`. RangeError where there are too few. */

@@ -10,12 +10,12 @@
  * something with it here.
  */
 import { bitsOf, type Ip } from "../ip.ts";
-import { NF_NAT_RANGE, NFT_NAT, NFT_REG, NFT_VERDICT } from "../uapi/nf_tables.ts";
+import { NF_NAT_RANGE, NFT_DYNSET_OP, NFT_NAT, NFT_REG, NFT_REJECT, NFT_REJECT_ICMPX, NFT_VERDICT } from "../uapi/nf_tables.ts";
 import { NF, NFPROTO } from "../uapi/nfnetlink.ts";
 import { be16, encode } from "../wire/codec.ts";
-import { lookedUp, registerAfter, type Expression, type Lookup, type Word } from "./fields.ts";
+import { loaded, lookedUp, needsOf, registerAfter, textOfKey, type Expression, type Lookup, type Word } from "./fields.ts";
 import type { Chain, NftSet } from "./objects.ts";
-import { TYPES, typesOf } from "./types.ts";
+import { TYPES, aligned, typesOf } from "./types.ts";
 
 export * from "./fields.ts";
 
@@ -105,6 +105,30 @@ export const redirect = (port: number): Word => ({
     { kind: "redir", data: { REG_PROTO_MIN: NFT_REG["1"], REG_PROTO_MAX: NFT_REG["1"], FLAGS: PROTO_SPECIFIED } },
   ],
 });
+
+/** Ends the packet and tells its sender that nobody listens there: whoever connects fails at once, as at a closed port. As text of an inet table. */
+export const reject: Word = { text: "reject", expressions: [{ kind: "reject", data: { TYPE: NFT_REJECT.ICMPX_UNREACH, ICMP_CODE: NFT_REJECT_ICMPX.PORT_UNREACH } }] };
+
+/**
+ * Puts an element into a map while the packet passes: for this key of it, this value of it. A key that is there keeps its
+ * value; either way it stays for so long from now on. Where there is no room the rule ends.
+ */
+export function remember({ map, key, seconds, value }: { map: NftSet; key: Lookup; seconds: number; value: Lookup }): Word {
+  const SREG_DATA = registerAfter(key.loads.reduce((sum, { length }) => sum + aligned(length), 0));
+  const dynset: Expression = {
+    kind: "dynset", data: { SET_NAME: map.name, OP: NFT_DYNSET_OP.UPDATE, SREG_KEY: NFT_REG["1"], SREG_DATA, TIMEOUT: BigInt(seconds) * 1000n },
+  };
+  return {
+    ...needsOf([...key.loads, ...value.loads]), text: `update @${map.name} { ${textOfKey(key.loads)} timeout ${textOfTime(seconds)} : ${textOfKey(value.loads)} }`,
+    expressions: [...loaded(key.loads), ...loaded(value.loads, SREG_DATA), dynset],
+  };
+}
+
+/** As nft(8) writes a time: 3h, 1d30s. */
+function textOfTime(seconds: number): string {
+  const parts = { d: Math.floor(seconds / 86_400), h: Math.floor(seconds / 3600) % 24, m: Math.floor(seconds / 60) % 60, s: seconds % 60 };
+  return Object.entries(parts).filter(([, count]) => count > 0).map(([unit, count]) => `${count}${unit}`).join("") || "0s";
+}
 
 /** Conntrack does not see the packet: no state, no translation, and none of their cost. Only before conntrack, at priority raw. */
 export const notrack: Word = { text: "notrack", expressions: [{ kind: "notrack" }] };

@@ -44,6 +44,11 @@ export const NFTA_NAT = attrs("NFTA_NAT", {
 });
 export const NFTA_REDIR = attrs("NFTA_REDIR", { REG_PROTO_MIN: [1, be32], REG_PROTO_MAX: [2, be32], FLAGS: [3, be32] });
 export const NFTA_FIB = attrs("NFTA_FIB", { DREG: [1, be32], RESULT: [2, be32], FLAGS: [3, be32] });
+/** Numbers one after another, or at random, from OFFSET on, below OFFSET + MODULUS. */
+export const NFTA_NG = attrs("NFTA_NG", { DREG: [1, be32], MODULUS: [2, be32], TYPE: [3, be32], OFFSET: [4, be32] });
+export const NFTA_DYNSET = attrs("NFTA_DYNSET", {
+  SET_NAME: [1, cstring], SET_ID: [2, be32], OP: [3, be32], SREG_KEY: [4, be32], SREG_DATA: [5, be32], TIMEOUT: [6, be64], FLAGS: [9, be32],
+});
 export const NFTA_NOTRACK = attrs("NFTA_NOTRACK", {});
 export const NFTA_MASQ = attrs("NFTA_MASQ", { FLAGS: [1, be32], REG_PROTO_MIN: [2, be32], REG_PROTO_MAX: [3, be32] });
 
@@ -65,6 +70,8 @@ export const NFTA_EXPR = tagged("NFTA_EXPR", { kind: ["NAME", 1], data: ["DATA",
   nat: NFTA_NAT,
   masq: NFTA_MASQ,
   redir: NFTA_REDIR,         // to this machine itself
+  numgen: NFTA_NG,
+  dynset: NFTA_DYNSET,       // puts what is in registers into a set or a map
   notrack: NFTA_NOTRACK,     // conntrack shall not see it
   reject: NFTA_REJECT,       // ends the packet, and says so to its sender
   target: NFTA_TARGET,
@@ -101,14 +108,18 @@ export const NFTA_SET_ELEM_LIST = attrs("NFTA_SET_ELEM_LIST", {
 export const NFTA_GEN = attrs("NFTA_GEN", { ID: [1, be32], PROC_PID: [2, be32], PROC_NAME: [3, cstring] });
 
 export const NFT_TABLE_F = { DORMANT: 0x1, OWNER: 0x2 } as const;
-export const NFT_SET = { ANONYMOUS: 0x1, CONSTANT: 0x2, INTERVAL: 0x4, MAP: 0x8, TIMEOUT: 0x10, CONCAT: 0x80 } as const;
+export const NFT_SET = { ANONYMOUS: 0x1, CONSTANT: 0x2, INTERVAL: 0x4, MAP: 0x8, TIMEOUT: 0x10, EVAL: 0x20, CONCAT: 0x80 } as const;
 export const NFT_SET_ELEM = { INTERVAL_END: 0x1 } as const;
 export const NFT_DATA = { VALUE: 0, VERDICT: 0xffff_ff00 } as const;
 export const NFT_CMP = { EQ: 0, NEQ: 1, LT: 2, LTE: 3, GT: 4, GTE: 5 } as const;
+export const NFT_NG = { INCREMENTAL: 0, RANDOM: 1 } as const;
+export const NFT_DYNSET_OP = { ADD: 0, UPDATE: 1, DELETE: 2 } as const;
+export const NFT_REJECT = { ICMP_UNREACH: 0, TCP_RST: 1, ICMPX_UNREACH: 2 } as const;
+export const NFT_REJECT_ICMPX = { NO_ROUTE: 0, PORT_UNREACH: 1, HOST_UNREACH: 2, ADMIN_PROHIBITED: 3 } as const;
 export const NFT_LOOKUP_F = { INV: 1 } as const;
 export const NFT_PAYLOAD = { LL_HEADER: 0, NETWORK_HEADER: 1, TRANSPORT_HEADER: 2 } as const;
 export const NFT_META = { PROTOCOL: 1, MARK: 3, IIFNAME: 6, IIFTYPE: 8, OIFNAME: 7, NFPROTO: 15, L4PROTO: 16, IIFGROUP: 21 } as const;
-export const NFT_CT = { STATE: 0, DIRECTION: 1, STATUS: 2, MARK: 3 } as const;
+export const NFT_CT = { STATE: 0, DIRECTION: 1, STATUS: 2, MARK: 3, PROTO_DST: 12, SRC_IP: 19, DST_IP: 20, SRC_IP6: 21, DST_IP6: 22 } as const;
 export const NFT_NAT = { SNAT: 0, DNAT: 1 } as const;
 export const NFT_FIB_RESULT = { OIF: 1, OIFNAME: 2, ADDRTYPE: 3 } as const;
 export const NFTA_FIB_F = { SADDR: 0x1, DADDR: 0x2, IIF: 0x8, PRESENT: 0x20 } as const;
