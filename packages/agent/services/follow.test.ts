@@ -1,13 +1,13 @@
 /** What becomes of every connection of the table, by the rules that would be written: no kernel is asked. */
 import { describe, expect, test } from "bun:test";
-import { sameIp, type Ip } from "@vethwork/linux";
+import { sameIp } from "@vethwork/linux";
 import { createNft } from "@vethwork/linux/nft/nft.ts";
 import { rulesInMemory } from "@vethwork/linux/testing/rules.ts";
-import { follow, serviceRules, type Fate } from "./follow.ts";
+import { follow, serviceRules } from "./follow.ts";
 import { createKeeper } from "./keeper.ts";
 import { createPlanner, type Surroundings } from "./planner.ts";
-import { masqueradedRows, rows, type Row } from "./testing/rows.ts";
-import { ADDRESSES, addressOf, made, surroundings, wordsOfServices, isWho } from "./testing/world.ts";
+import { masqueradedRows, rows, said, type Row } from "./testing/rows.ts";
+import { addressOf, made, surroundings, wordsOfServices } from "./testing/world.ts";
 
 function rulesFor(where: Surroundings) {
   const nft = createNft(rulesInMemory().socket);
@@ -16,13 +16,6 @@ function rulesFor(where: Surroundings) {
   for (const words of wordsOfServices) planner.put(words.name, made(words));
   createKeeper(nft, planner).settle(planner.take());
   return serviceRules(nft, (ip) => where.node.addresses.some((own) => sameIp(own, ip)));
-}
-
-const names = Object.keys(ADDRESSES).filter(isWho);
-const nameOf = (ip: Ip): string => names.find((name) => ([4, 6] as const).some((family) => sameIp(addressOf(name, family), ip))) ?? String(ip);
-
-function said({ verdict, to, port, isMasqueraded }: Fate): string {
-  return verdict === "sent" ? `${nameOf(to)}:${port}${isMasqueraded ? "*" : ""}` : verdict;
 }
 
 const told = (text: string, ends: readonly string[]): string => `${text.split(" ").slice(0, 4).join(" ")} ${ends.toSorted().join(" ")}`;

@@ -129,4 +129,5 @@ function operate(change: Change, units: readonly Unit[]): void {
   const bySet = (operations: readonly Operation[]): Map<NftSet, Operation[]> => Map.groupBy(operations, ({ set }) => set);
   for (const [set, some] of bySet(units.flatMap(({ deletes }) => deletes))) change.deleteElements(set, some.map(({ element: { key } }) => ({ key })));
   for (const [set, some] of bySet(units.flatMap(({ adds }) => adds))) change.addElements(set, some.map(({ element }) => element));
+  for (const [set, some] of bySet(units.flatMap(({ closes }) => closes ?? []))) change.ensureElements(set, some.map(({ element }) => element));
 }

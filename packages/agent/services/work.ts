@@ -21,6 +21,8 @@ export interface Operation {
 export interface Unit {
   deletes: readonly Operation[];
   adds: readonly Operation[];
+  /** A frontend whose flows are to be forgotten. */
+  closes?: Operation;
   /** Notes that it has been written. */
   done(): void;
 }
@@ -57,7 +59,16 @@ export function frontendUnit({ key, wanted, there = NOTHING, ask, place }: Front
   }
   write(services, key, { before: there.value, now: wanted?.value, from: there.value === undefined ? undefined : key });
   if (deletes.length === 0 && adds.length === 0) return undefined;
-  return { deletes, adds, done: () => place(wanted && { value: wanted.value, endpoints: after }) };
+  const isClosed = wanted === undefined && key.includes(" udp ");
+  return { deletes, adds, ...(isClosed && { closes: closing(key) }), done: () => place(wanted && { value: wanted.value, endpoints: after }) };
+}
+
+/** Many passes are made until then. */
+const CLOSED_SECONDS = 600;
+
+function closing(key: string): Operation {
+  const set = setsOf(key.includes(":") ? 6 : 4).closed;
+  return { set, element: { ...elementFrom(set, key, ""), timeoutSeconds: CLOSED_SECONDS } };
 }
 
 function counterOf(ask: Ask, { set, at }: { set: NftSet; at: string }): Partial<Element> {

@@ -118,19 +118,19 @@ export function createCluster(): Cluster {
     addNode: (spec) => {
       const [netns, pod] = [all.use(Netns.create()), all.use(Netns.create())];
       plugIn(router, netns, spec);
-      addPod(netns, pod, spec);
+      plugPod(netns, pod, { name: "pod", ips: (spec.inside ?? [4]).map((family) => podIp(spec.at, family)) });
       return { netns, pod, node: nodeOf(spec), spec };
     },
     [Symbol.dispose]: () => all.dispose(),
   };
 }
 
-function forward(netns: Netns): void {
+export function forward(netns: Netns): void {
   netns.sysctl.set("net/ipv4/ip_forward", 1);
   netns.sysctl.set("net/ipv6/conf/all/forwarding", 1);
 }
 
-function up(netns: Netns, name: string): void {
+export function up(netns: Netns, name: string): void {
   netns.links.set(netns.links.get(name), name === "lo" ? { up: true } : { up: true, linkLocal: false });
 }
 
@@ -150,23 +150,23 @@ function plugIn(router: Netns, netns: Netns, { at, wire = "a", outside = [4] }: 
 }
 
 /** A pod as the plugin makes one: alone on its cable, its node is its gateway. */
-function addPod(netns: Netns, pod: Netns, { at, inside = [4] }: NodeSpec): void {
+export function plugPod(netns: Netns, pod: Netns, { name, ips }: { name: string; ips: readonly Ip[] }): void {
   up(pod, "lo");
-  netns.links.add({ kind: "veth", name: "pod", peer: { name: "eth0", netnsFd: pod.fd } });
-  up(netns, "pod");
+  netns.links.add({ kind: "veth", name, peer: { name: "eth0", netnsFd: pod.fd } });
+  up(netns, name);
   up(pod, "eth0");
-  awaitCarrier([netns, "pod"], [pod, "eth0"]);
-  const [near, far] = [netns.links.get("pod"), pod.links.get("eth0")];
-  for (const family of inside) {
-    const gateway = parseIp(family === 4 ? "169.254.1.1" : "fe80::1");
-    pod.addrs.add(far, { address: cidrOf(podIp(at, family)), nodad: true });
+  awaitCarrier([netns, name], [pod, "eth0"]);
+  const [near, far] = [netns.links.get(name), pod.links.get("eth0")];
+  for (const ip of ips) {
+    const gateway = parseIp(ip.family === 4 ? "169.254.1.1" : "fe80::1");
+    pod.addrs.add(far, { address: cidrOf(ip), nodad: true });
     if (near.mac) pod.neighbours.ensure(far, { ip: gateway, mac: near.mac });
-    if (family === 4) pod.routes.add({ dst: cidrOf(gateway), link: far.index });
-    pod.routes.add({ dst: parseCidr(family === 4 ? "0.0.0.0/0" : "::/0"), via: gateway, link: far.index, onlink: true });
-    if (far.mac) netns.neighbours.ensure(near, { ip: podIp(at, family), mac: far.mac });
-    netns.routes.add({ dst: cidrOf(podIp(at, family)), link: near.index, protocol: 118 });
-    if (family === 6) netns.addrs.add(near, { address: parseCidr("fe80::1/64"), nodad: true, scope: 253 });
-    while (pod.routes.find(podIp(at, family))?.type !== "local") continue; // of IPv6 the kernel takes an address in in a thread of its own
+    if (ip.family === 4) pod.routes.add({ dst: cidrOf(gateway), link: far.index });
+    pod.routes.add({ dst: parseCidr(ip.family === 4 ? "0.0.0.0/0" : "::/0"), via: gateway, link: far.index, onlink: true });
+    if (far.mac) netns.neighbours.ensure(near, { ip, mac: far.mac });
+    netns.routes.add({ dst: cidrOf(ip), link: near.index, protocol: 118 });
+    if (ip.family === 6) netns.addrs.add(near, { address: parseCidr("fe80::1/64"), nodad: true, scope: 253 });
+    while (pod.routes.find(ip)?.type !== "local") continue; // of IPv6 the kernel takes an address in in a thread of its own
   }
 }
 

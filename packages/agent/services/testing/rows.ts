@@ -8,12 +8,13 @@
  *     client    headless 80       passed                no service's affair
  *
  * `name` is the service's address in the cluster, `name@public` its load balancer's or external one, `name@node-1` its node port there.
- * Rows that hold of one family only begin with it. The rows are run twice: by following the rules (../rows.test.ts), and with packets
- * (../rows.root.test.ts).
+ * Rows that hold of one family only begin with it. The rows are run twice: by following the rules (../follow.test.ts), and with packets
+ * (../follow.root.test.ts).
  */
-import { parseIp, type Family, type Ip } from "@vethwork/linux";
+import { parseIp, sameIp, type Family, type Ip } from "@vethwork/linux";
 import type { TransportProtocol } from "../../cluster.ts";
-import { addressOf, isWho, numberOf, publicIp, wordsOfServices, type Who } from "./world.ts";
+import type { Fate } from "../follow.ts";
+import { ADDRESSES, addressOf, isWho, numberOf, publicIp, wordsOfServices, type Who } from "./world.ts";
 
 const TABLE = `
 # In the cluster
@@ -269,4 +270,12 @@ function targetOf(target: string, { port, protocol, family }: { port: number; pr
   const nodePort = service.ports?.find(([, one, number]) => one.toLowerCase() === protocol && number === port)?.[4];
   if (nodePort === undefined || !isWho(at)) throw new RangeError(`Cannot find the node port of "${target}"`);
   return { to: addressOf(at, family), port: nodePort };
+}
+
+const everybody = Object.keys(ADDRESSES).filter(isWho);
+const nameOf = (ip: Ip): string => everybody.find((name) => ([4, 6] as const).some((family) => sameIp(addressOf(name, family), ip))) ?? String(ip);
+
+/** As the table says it. */
+export function said({ verdict, to, port, isMasqueraded }: Fate): string {
+  return verdict === "sent" ? `${nameOf(to)}:${port}${isMasqueraded ? "*" : ""}` : verdict;
 }

@@ -51,7 +51,7 @@ interface Behind {
   nodes?: readonly string[];
 }
 
-interface Words {
+export interface Words {
   name: string;
   /** The last number of its addresses. */
   n: number;
