@@ -4,7 +4,8 @@
  *     source ──▶ nodes ──▶ data path ──▶ the kernel            a pass, whenever something may be different (./loop.ts)
  *                              │
  *                              ├──▶ CNI configuration           once there is a way for this node's pods (./cni.ts)
- *                              └──▶ source: what this node tells the others
+ *                              ├──▶ services, which have the nodes' pods behind them (./services/services.ts)
+                              └──▶ source: what this node tells the others
  *
  * It waits for what is not there yet (no API server, no Node, no pod subnet) and says for what. Nothing of the data path needs it
  * to be running: what it made is the kernel's.
@@ -21,6 +22,8 @@ import type { Datapath, DatapathOptions, OpenDatapath, Pass } from "./datapath/d
 import { createLoop } from "./loop.ts";
 import { createRegistry } from "./metrics.ts";
 import { nodes } from "./readers/node.ts";
+import type { HealthDoors } from "./services/health.ts";
+import { openServices, type ServicesOptions, type ServicesPass } from "./services/services.ts";
 import type { Source, SourceStatus } from "./sources/source.ts";
 
 export interface AgentOptions {
@@ -30,6 +33,9 @@ export interface AgentOptions {
   openDatapath: OpenDatapath;
   /** Without what may become different while the agent runs. */
   datapath: Omit<DatapathOptions, "nonMasqueradeSubnets">;
+  services: ServicesOptions;
+  /** Where load balancers ask; undefined: nowhere. */
+  healthDoors: HealthDoors | undefined;
   /** Destinations towards which pods keep their address; asked before each pass. */
   kept: () => { subnets: readonly Cidr[]; problem: string | undefined };
   /** undefined: somebody else sees to it. */
@@ -62,6 +68,7 @@ export interface AgentStatus {
   /** Of each device that packets are wrapped in, whether the card's checksums are right; and whether that is being tested now. */
   offload: Pass["offload"];
   isTesting: boolean;
+  services: Pick<ServicesPass, "isOn" | "because" | "services" | "frontends"> & { healthChecks: ServicesPass["healthChecks"] };
   problems: readonly string[];
   lastPass: { at: string; ms: number; why: readonly string[] } | undefined;
   /** What was written last, in lines. */
@@ -80,6 +87,8 @@ export interface Agent extends AsyncDisposable {
   status(): AgentStatus;
   /** Whether passes are still being made. */
   isAlive(): boolean;
+  /** Whether the node is being taken away. */
+  isLeaving(): boolean;
   metrics(): string;
 }
 
@@ -91,12 +100,16 @@ const TOLD_AGAIN_MS = 60_000;
 const REFUSED_MS = 5_000;
 
 export function createAgent(options: AgentOptions): Agent {
-  const { version, source, cni, clock, log, chance, fullMs, datapath: { self } } = options;
+  const { version, source, cni, clock, log, chance, fullMs, healthDoors, datapath: { self } } = options;
   const registry = createRegistry();
   const startedAt = new Date();
   const followed = source.follow(nodes);
   const datapathOf = keepDatapath(options);
+  const services = openServices(options.host, source, options.services);
   let last: Pass | undefined;
+  let lastServices: ServicesPass | undefined;
+  let fullAt: number | undefined;
+  let isLeaving = false;
   let lastPass: AgentStatus["lastPass"];
   let lastChange: AgentStatus["lastChange"];
   let waitingFor = "";
@@ -118,6 +131,17 @@ export function createAgent(options: AgentOptions): Agent {
     problems = now;
   };
 
+  /** Services, once all of them are known; whatever comes of it, pods reach each other. */
+  const compareServices = (own: ClusterNode): ServicesPass => {
+    const isFull = fullAt === undefined || clock.now() - fullAt >= fullMs;
+    if (isFull) fullAt = clock.now();
+    const now = services.reconcile(own, isFull);
+    registry.add("elements", now.written);
+    registry.add("forgotten", now.forgotten);
+    if (now.because !== "" && now.because !== lastServices?.because) log("info", now.isOn ? "services wait" : "services are off", { [now.isOn ? "for" : "why"]: now.because });
+    return (lastServices = now);
+  };
+
   /** Compares and changes; gives what was changed, in lines. */
   const compare = (): string[] => {
     const known = followed.all();
@@ -133,12 +157,14 @@ export function createAgent(options: AgentOptions): Agent {
     if (way === "" && !isReady) log("info", "ready for pods", { node: self, subnets: podSubnets.join(","), mtu: pass.podMtu });
     isReady = way === "";
     wait(way);
-    complain([...pass.problems, ...(problem === undefined ? [] : [problem])]);
+    const ofServices = compareServices(own);
+    isLeaving = own.leaving ?? false;
+    complain([...pass.problems, ...(problem === undefined ? [] : [problem]), ...ofServices.problems, ...(healthDoors?.keep(ofServices) ?? [])]);
     if (!options.dryRun) {
       telling.tell(own, pass, isReady);
       cards.consider(datapath, pass.offload);
     }
-    return [...pass.changes, ...setUp];
+    return [...pass.changes, ...setUp, ...ofServices.changes];
   };
 
   const pass = (why: ReadonlySet<string>): string[] => {
@@ -179,6 +205,8 @@ export function createAgent(options: AgentOptions): Agent {
     for (const [way, some] of Map.groupBy(last?.peers ?? [], (peer) => peer.way)) registry.set("peers", some.length, way);
     registry.reset("tunnels");
     for (const [state, some] of Map.groupBy(last?.offload ?? [], (one) => one.state)) registry.set("tunnels", some.length, state);
+    registry.set("services", lastServices?.services ?? 0);
+    registry.set("frontends", lastServices?.frontends ?? 0);
     registry.set("memory", memory);
     registry.set("cpu", cpu);
     registry.set("started", startedAt.getTime() / 1000);
@@ -202,8 +230,9 @@ export function createAgent(options: AgentOptions): Agent {
     poke: loop.poke,
     status: () => ({
       version, node: self, pid: process.pid, startedAt: startedAt.toISOString(), isReady, waitingFor, source: source.status(), nodes: followed.all()?.length ?? 0,
-      podSubnets, podMtu: last?.podMtu ?? 0, peers: last?.peers ?? [], offload: last?.offload ?? [], isTesting: cards.isTesting(), problems, lastPass, lastChange, passes: { done, failedInARow: loop.failures() },
+      podSubnets, podMtu: last?.podMtu ?? 0, peers: last?.peers ?? [], offload: last?.offload ?? [], isTesting: cards.isTesting(), services: servicesStatus(lastServices), problems, lastPass, lastChange, passes: { done, failedInARow: loop.failures() },
     }),
+    isLeaving: () => isLeaving,
     isAlive: () => clock.now() - (loop.lastAt() ?? clock.now()) < fullMs * 3,
     metrics: () => {
       gauges();
@@ -211,10 +240,14 @@ export function createAgent(options: AgentOptions): Agent {
     },
     [Symbol.asyncDispose]: async () => {
       loop[Symbol.dispose]();
+      healthDoors?.[Symbol.dispose]();
       await source[Symbol.asyncDispose]();
     },
   };
 }
+
+const servicesStatus = ({ isOn, because, services, frontends, healthChecks }: Partial<ServicesPass> = {}): AgentStatus["services"] =>
+  ({ isOn: isOn ?? false, because: because ?? "nothing has been looked at yet", services: services ?? 0, frontends: frontends ?? 0, healthChecks: healthChecks ?? [] });
 
 /** The data path is opened anew where its options have become different. */
 function keepDatapath({ host, openDatapath, datapath: options, kept }: AgentOptions): () => { datapath: Datapath; problem: string | undefined } {

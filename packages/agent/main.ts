@@ -17,6 +17,8 @@ import { createAgent, type Agent, type AgentOptions } from "./agent.ts";
 import { createCniSetUp, type CniSetUp, type CniSettings } from "./cni.ts";
 import { openDatapath } from "./datapath/open.ts";
 import type { DatapathOptions } from "./datapath/datapath.ts";
+import { createHealthDoors, type HealthDoors } from "./services/health.ts";
+import { openServices, type ServicesOptions } from "./services/services.ts";
 import { openMasqueradeFile, type MasqueradeFile } from "./masquerade-file.ts";
 import { lockIn, readyFileIn, socketIn } from "./place.ts";
 import { servePrivate, servePublic, type Page, type Pages } from "./server.ts";
@@ -29,6 +31,9 @@ export interface Settings {
   /** A folder of YAML, or an API server. */
   source: { folder: string } | { kubeconfig?: string | undefined; server?: string | undefined };
   datapath: DatapathOptions;
+  services: Omit<ServicesOptions, "self">;
+  /** `host:port` where load balancers ask whether this node hands on; "" for nowhere. */
+  servicesHealth: string;
   /** Path of a file of ip-masq-agent's kind. */
   masqueradeFile: string | undefined;
   cni: Omit<CniSettings, "readyFile" | "clusterSubnets" | "dryRun"> | undefined;
@@ -48,7 +53,8 @@ export async function runAgent(settings: Settings, ended: Promise<string>): Prom
   using _lock = lock(runFolder);
   using host = Netns.host({ sysctls: settings.sysctlFolder });
   using kept = openKept(settings, () => agent.poke("the file of masquerade is different"));
-  await using agent = createAgent(optionsOf(settings, { host, kept }));
+  const healthDoors = createHealthDoors({ listen: settings.servicesHealth, isAlive: () => agent.isAlive(), isLeaving: () => agent.isLeaving() });
+  await using agent = createAgent(optionsOf(settings, { host, kept, healthDoors }));
   using _monitor = openMonitor(host, { onChange: agent.heard });
   using _private = servePrivate(socketIn(runFolder), privatePages(agent), log);
   using _public = listen === "" ? undefined : servePublic(listen, publicPages(agent));
@@ -104,7 +110,8 @@ export function clearAgent(settings: Settings): string[] {
   {
     using _lock = lock(settings.runFolder);
     using host = Netns.host({ sysctls: settings.sysctlFolder });
-    gone.push(...(cniOf(settings)?.clear() ?? []), ...openDatapath(host, settings.datapath).clear());
+    const services = openServices(host, sourceOf(settings), { ...settings.services, self: settings.datapath.self });
+    gone.push(...(cniOf(settings)?.clear() ?? []), ...services.clear(), ...openDatapath(host, settings.datapath).clear());
   }
   return gone;
 }
@@ -112,12 +119,14 @@ export function clearAgent(settings: Settings): string[] {
 interface Means {
   host: Netns;
   kept: Kept;
+  healthDoors?: HealthDoors;
   dryRun?: boolean;
 }
 
-function optionsOf(settings: Settings, { host, kept, dryRun = false }: Means): AgentOptions {
+function optionsOf(settings: Settings, { host, kept, healthDoors, dryRun = false }: Means): AgentOptions {
   const { version, log, fullMs, datapath } = settings;
-  return { version, host, source: sourceOf(settings), openDatapath, datapath, kept: kept.now, cni: cniOf(settings, dryRun), fullMs, dryRun, clock: bootClock, log, chance: Math.random };
+  const services = { ...settings.services, self: datapath.self };
+  return { version, host, source: sourceOf(settings), openDatapath, datapath, services, healthDoors, kept: kept.now, cni: cniOf(settings, dryRun), fullMs, dryRun, clock: bootClock, log, chance: Math.random };
 }
 
 function sourceOf({ source, log }: Settings): Source {

@@ -19,6 +19,7 @@ export interface Page {
   status: number;
   type: "text/plain; charset=utf-8" | "text/plain; version=0.0.4; charset=utf-8" | "application/json";
   body: string;
+  headers?: Readonly<Record<string, string>>;
 }
 
 /** What there is at a path; undefined where there is nothing. */
@@ -33,8 +34,8 @@ export function servePublic(listen: string, pages: Pages): Disposable {
   const server = Bun.serve({
     hostname, port,
     fetch: (request) => {
-      const { status, type, body } = pages(new URL(request.url).pathname) ?? NOTHING;
-      return new Response(body, { status, headers: { "content-type": type } });
+      const { status, type, body, headers } = pages(new URL(request.url).pathname) ?? NOTHING;
+      return new Response(body, { status, headers: { ...headers, "content-type": type } });
     },
   });
   return { [Symbol.dispose]: () => void server.stop(true) };

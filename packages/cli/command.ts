@@ -12,9 +12,11 @@ const files: Readonly<Record<string, () => Promise<Command>>> = {
   agent: async () => (await import("./commands/agent.ts")).agent,
   cni: async () => (await import("./commands/cni.ts")).cni,
   dhcp: async () => (await import("./commands/dhcp.ts")).dhcp,
+  explain: async () => (await import("./commands/explain.ts")).explain,
   install: async () => (await import("./commands/install.ts")).install,
   lab: async () => (await import("./commands/lab.ts")).lab,
   plugins: async () => (await import("./commands/plugins.ts")).plugins,
+  service: async () => (await import("./commands/service.ts")).service,
   status: async () => (await import("./commands/status.ts")).status,
   completion: async () => (await import("./commands/completion.ts")).completionOf(await loadVerbs(verbs)),
 };

@@ -66,7 +66,9 @@ test("the kubelet asks where the agent answers", () => {
 test("the rights are those that the agent uses, and no more", () => {
   const role = read("base/rights.yaml").find((object) => text(object, "kind") === "ClusterRole");
   expect(at(role, "rules")).toEqual([
-    { apiGroups: [""], resources: ["nodes"], verbs: ["list", "watch"] },
+    { apiGroups: [""], resources: ["nodes", "services"], verbs: ["list", "watch"] },
+    { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list", "watch"] },
+    { apiGroups: ["networking.k8s.io"], resources: ["servicecidrs"], verbs: ["list", "watch"] },
     { apiGroups: [""], resources: ["nodes/status"], verbs: ["patch"] },
   ]);
 });

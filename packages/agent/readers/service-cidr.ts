@@ -8,7 +8,7 @@ import type { ServiceSubnets } from "../cluster.ts";
 import type { Kind } from "../sources/source.ts";
 import { listAt, parsedAt, textAt } from "./reading.ts";
 
-export const serviceCidrs: Kind<ServiceSubnets> = { apiVersion: "networking.k8s.io/v1", kind: "ServiceCIDR", path: "/apis/networking.k8s.io/v1/servicecidrs", read: readServiceCidr };
+export const serviceCidrs: Kind<ServiceSubnets> = { apiVersion: "networking.k8s.io/v1", kind: "ServiceCIDR", path: "/apis/networking.k8s.io/v1/servicecidrs", isRecent: true, read: readServiceCidr };
 
 /** RangeError names the place that is wrong. */
 export function readServiceCidr(object: JsonObject): ServiceSubnets {

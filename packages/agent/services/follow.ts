@@ -27,6 +27,10 @@ export interface Fate {
   to: Ip;
   port: number;
   isMasqueraded: boolean;
+  /** Whose address and port it was sent to: `default/web:http ClusterIP`; "" where it is nobody's. */
+  service: string;
+  /** Who is there, where it is sent: `web-1 on node-1`. */
+  endpoint: string;
   steps: readonly Step[];
 }
 
@@ -43,8 +47,9 @@ export function follow(rules: Rules, { from, to, protocol, port }: Connection): 
 /** What this node sends to itself goes out by `lo` first, and comes in as what it has become. */
 function leaving(rules: Rules, { verdict, packet, steps }: Outcome, toHere: "input" | "postrouting"): Fate[] {
   const { destination: to, destinationPort: port, original } = packet;
-  if (verdict !== "accept") return [{ verdict: verdict === "reject" ? "refused" : "dropped", to, port, isMasqueraded: false, steps }];
+  const about = { to, port, service: steps.find(({ chain }) => chain === "services")?.comment ?? "", endpoint: original ? steps.at(-1)?.comment ?? "" : "" };
+  if (verdict !== "accept") return [{ ...about, verdict: verdict === "reject" ? "refused" : "dropped", isMasqueraded: false, steps }];
   return outcomesOf(rules, rules.isLocal(to) ? toHere : "postrouting", packet).map((out) => ({
-    verdict: original ? "sent" : "passed", to, port, isMasqueraded: out.isMasqueraded, steps: [...steps, ...out.steps],
+    ...about, verdict: original ? "sent" : "passed", isMasqueraded: out.isMasqueraded, steps: [...steps, ...out.steps],
   }));
 }

@@ -42,9 +42,12 @@ export function createCollection<T>(kind: Kind<T>): Collection & Followed<T> {
   const places = new Map<string, Map<string, T>>();
   let isSynced = false;
   let all: readonly T[] | undefined;
-  const changed = (is: boolean): boolean => {
-    if (is) all = undefined;
-    return is;
+  let touched = new Set<string>();
+  const changed = (ids: readonly string[]): boolean => {
+    if (ids.length === 0) return false;
+    all = undefined;
+    for (const id of ids) touched.add(id);
+    return true;
   };
   const inOrder = (): [string, Map<string, T>][] => [...places].sort(([a], [b]) => (a < b ? -1 : 1));
   const attempt = <R>(object: unknown, work: (id: string) => R): R | string => {
@@ -58,16 +61,23 @@ export function createCollection<T>(kind: Kind<T>): Collection & Followed<T> {
     }
   };
   /** Puts an object into a map; what does not read leaves in it what `before` had. */
-  const putInto = (map: Map<string, T>, before: ReadonlyMap<string, T>, object: unknown): string | boolean => attempt(object, (id) => {
+  const putInto = (map: Map<string, T>, before: ReadonlyMap<string, T>, object: unknown): string | { id: string; differs: boolean } => attempt(object, (id) => {
     const old = before.get(id);
     if (old !== undefined) map.set(id, old);
     const facts = kind.read(isObject(object) ? object : {});
     map.set(id, facts);
-    return !isSame(old, facts);
+    return { id, differs: !isSame(old, facts) };
   });
   return {
     kind,
     all: () => (isSynced ? (all ??= union(inOrder())) : undefined),
+    take: () => {
+      if (!isSynced || touched.size === 0) return new Map();
+      const found = inOrder();
+      const taken = new Map([...touched].map((id) => [id, found.find(([, map]) => map.has(id))?.[1].get(id)]));
+      touched = new Set();
+      return taken;
+    },
     draft: (place) => {
       const next = new Map<string, T>();
       const before: ReadonlyMap<string, T> = places.get(place) ?? new Map();
@@ -81,7 +91,8 @@ export function createCollection<T>(kind: Kind<T>): Collection & Followed<T> {
         },
         commit: () => {
           places.set(place, next);
-          return changed(before.size !== next.size || [...next].some(([id, facts]) => !isSame(before.get(id), facts)));
+          const gone = [...before.keys()].filter((id) => !next.has(id));
+          return changed([...gone, ...[...next].filter(([id, facts]) => !isSame(before.get(id), facts)).map(([id]) => id)]);
         },
       };
     },
@@ -89,11 +100,11 @@ export function createCollection<T>(kind: Kind<T>): Collection & Followed<T> {
       const map = places.get(place) ?? new Map<string, T>();
       places.set(place, map);
       const answer = putInto(map, map, object);
-      return typeof answer === "string" ? answer : changed(answer);
+      return typeof answer === "string" ? answer : answer.differs && changed([answer.id]);
     },
-    delete: (place, object) => attempt(object, (id) => changed(places.get(place)?.delete(id) ?? false)),
+    delete: (place, object) => attempt(object, (id) => changed(places.get(place)?.delete(id) ? [id] : [])),
     drop: (place) => {
-      const had = (places.get(place)?.size ?? 0) > 0;
+      const had = [...places.get(place)?.keys() ?? []];
       places.delete(place);
       return changed(had);
     },

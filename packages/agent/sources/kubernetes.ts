@@ -14,7 +14,7 @@ import type { Published } from "../cluster.ts";
 import { KEY_ANNOTATION, UNAVAILABLE } from "../readers/node.ts";
 import { ApiError, createAccess, type AccessOptions } from "./access.ts";
 import { createCollection, type Collection } from "./collection.ts";
-import { Expired, list, watch, type Following } from "./listwatch.ts";
+import { Expired, Unknown, list, watch, type Following } from "./listwatch.ts";
 import type { Source } from "./source.ts";
 
 export interface KubernetesOptions extends AccessOptions {
@@ -28,6 +28,8 @@ const PAUSES = { firstMs: 250, mostMs: 30_000 };
 /** What went well for so long is no failure when it ends. */
 const WELL_MS = 10_000;
 const PATCH_MS = 10_000;
+/** A server that lacks a kind is asked for it again after an upgrade, at the latest so long afterwards. */
+const UNKNOWN_MS = 600_000;
 
 export function createKubernetesSource({ clock, log, chance, ...where }: KubernetesOptions): Source {
   const access = createAccess(where);
@@ -56,8 +58,12 @@ export function createKubernetesSource({ clock, log, chance, ...where }: Kuberne
       } catch (error) {
         if (stop.signal.aborted) return;
         version = error instanceof Expired ? undefined : version;
-        if (!(error instanceof Expired)) setTrouble(messageOf(error));
-        waitMs = error instanceof ApiError ? error.retryAfter * 1000 : 0;
+        if (error instanceof Unknown) {
+          const isNews = !one.collection.isSynced();
+          one.collection.sync();
+          if (isNews) onChange();
+        } else if (!(error instanceof Expired)) setTrouble(messageOf(error));
+        waitMs = error instanceof Unknown ? UNKNOWN_MS : error instanceof ApiError ? error.retryAfter * 1000 : 0;
       }
       failures = clock.now() - begun >= WELL_MS ? 0 : failures + 1;
       await pause(Math.max(waitMs, failures === 0 ? 0 : pauseAfter(failures, PAUSES, chance())));

@@ -41,14 +41,19 @@ export interface Following {
   problems: Map<string, string>;
 }
 
-/** Lists everything; gives the version that it is of. */
+/** The server does not have the kind, and need not. */
+export class Unknown extends Error {
+  override readonly name = "Unknown";
+}
+
+/** Lists everything; gives the version that it is of. Unknown where there is no such kind, and that is all right. */
 export async function list({ collection, access, signal, onChange, problems }: Following): Promise<string> {
   const draft = collection.draft(PLACE);
   const wrong = new Map<string, string>();
   let version = "";
   for (let next = ""; ; ) {
     const query = new URLSearchParams({ limit: String(PAGE), ...(next && { continue: next }) });
-    const response = await asking(access, `${collection.kind.path}?${query}`, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]));
+    const response = await listing(access, `${collection.kind.path}?${query}`, { kind: collection.kind, signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]) });
     const page: unknown = await response.json();
     if (!isObject(page) || !Array.isArray(page["items"])) throw new RangeError(`a list of ${collection.kind.kind} is no list`);
     for (const item of page["items"]) {
@@ -87,6 +92,15 @@ export async function watch(following: Following, from: string, onOpen: () => vo
   } finally {
     clearTimeout(timer);
     silence.abort();
+  }
+}
+
+async function listing(access: Access, path: string, { kind, signal }: { kind: Collection["kind"]; signal: AbortSignal }): Promise<Response> {
+  try {
+    return await asking(access, path, signal);
+  } catch (error) {
+    if (kind.isRecent && error instanceof ApiError && error.status === 404) throw new Unknown(`there are no objects of kind ${kind.kind}`, { cause: error });
+    throw error;
   }
 }
 

@@ -16,13 +16,19 @@ export interface Kind<T> {
   kind: string;
   /** Where an API server lists them. */
   path: string;
+  /** An older API server may not have the kind: then there are none. */
+  isRecent?: boolean;
   /** RangeError names the place that is wrong. */
   read(object: JsonObject): T;
 }
 
 export interface Followed<T> {
+  /** All have been seen once. */
+  isSynced(): boolean;
   /** What is known of all objects now; undefined until all have been seen once. */
   all(): readonly T[] | undefined;
+  /** Those that have become different since this was last asked, by who they are, undefined where one is gone; nothing until all have been seen once. */
+  take(): ReadonlyMap<string, T | undefined>;
 }
 
 export interface SourceStatus {

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { askAgent, type ToldStatus } from "@vethwork/agent/ask.ts";
 import { DEFAULT_RUN_FOLDER, socketIn } from "@vethwork/agent/place.ts";
+import { serviceObject, sliceObjects, type Words } from "@vethwork/agent/services/testing/world.ts";
 import { nodeObject, type NodeWords } from "@vethwork/agent/testing/nodes.ts";
 import { Netns } from "@vethwork/linux";
 import { openMonitor, type Changed } from "@vethwork/linux/monitor.ts";
@@ -279,4 +280,54 @@ agentTest("what is not understood is named, with exit code 2", async ({ stage: {
   ] as const) {
     expect(await node.exec([program, "agent", ...args])).toMatchObject({ code: 2, out: "", err: expect.stringContaining(says) });
   }
+});
+
+/** What stands in the folder beside the nodes. */
+const cluster = (...words: readonly Words[]): string => [
+  { apiVersion: "networking.k8s.io/v1", kind: "ServiceCIDR", metadata: { name: "kubernetes" }, spec: { cidrs: ["10.96.0.0/16", "fd00:96::/64"] } },
+  ...words.flatMap((one) => [serviceObject(one), ...sliceObjects(one)]),
+].map((object) => `${JSON.stringify(object)}\n`).join("---\n");
+
+const web: Words = { name: "web", n: 10, slices: [[["web-1"], ["web-2"]]], spec: { type: "LoadBalancer", externalTrafficPolicy: "Local", healthCheckNodePort: 32_000 }, ports: [["http", "TCP", 80, 8080, 30_080]] };
+
+agentTest("services of the folder are in the kernel, can be looked at, come back, and go; load balancers are told", async ({ stage: { node }, folder, tell, start, says, status, log }) => {
+  const vethwork = (...words: string[]) => node.exec([program, ...words]);
+  const say = (...words: readonly Words[]): void => writeFileSync(join(folder, "services.yaml"), cluster(...words));
+  const table = async (): Promise<string> => (await node.exec(["nft", "-s", "list", "table", "inet", "vethwork-services"])).out;
+  tell(self, near);
+  say(web);
+  const agent = await start();
+  await says(({ services }) => services.frontends === 4);
+  expect((await vethwork("service", "web")).out).toContain("default/web:http  ClusterIP  10.96.0.10 tcp 80  0 connections\n  pods of this node keep their address\n  ENDPOINT         POD              CONNECTIONS\n  10.244.1.3 8080  web-1 on node-1  0\n");
+  expect((await vethwork("explain", "10.244.1.2", "web", "80")).out).toContain("to one of 2 endpoints");
+  expect(await vethwork("explain", "203.0.113.9", "192.0.2.1", "30080")).toMatchObject({ code: 0, out: expect.stringContaining("10.244.1.3 8080  web-1 on node-1  sees 203.0.113.9\n") });
+  expect(await vethwork("explain", "10.244.1.2", "10.96.0.77", "80")).toMatchObject({ code: 1, out: expect.stringContaining("is dropped: no service has this address") });
+  const ask = (port: number, path: string) => node.exec(["curl", "-s", "-w", " %{http_code}", `http://192.0.2.1:${port}${path}`]);
+  expect((await ask(32_000, "/")).out).toBe('{"service":{"namespace":"default","name":"web"},"localEndpoints":1,"serviceProxyHealthy":true}\n 200');
+  expect((await ask(10_256, "/healthz")).out).toEndWith(" 200");
+  const before = await table();
+
+  await node.run(["nft", "delete", "table", "inet", "vethwork-services"]);
+  await until(async () => (await table()) === before);
+  expect(await table()).toBe(before);
+  await agent.kill();
+  const again = await start();
+  await says(({ services }) => services.frontends === 4);
+  expect(log().split("\n").filter((line) => /changed.*elements and chains/.test(line))).toHaveLength(2); // the first time, and what was deleted
+  say({ ...web, slices: [[["web-2"]]] });
+  await until(async () => (await ask(32_000, "/")).out.endsWith(" 503"));
+  expect(await vethwork("explain", "203.0.113.9", "192.0.2.1", "30080")).toMatchObject({ code: 1, out: expect.stringContaining("is dropped: default/web:http NodePort, no endpoint here") });
+  say();
+  await says(({ services }) => services.frontends === 0);
+  expect(await vethwork("explain", "10.244.1.2", "10.96.0.10", "80")).toMatchObject({ code: 1 });
+  expect((await ask(32_000, "/")).code).not.toBe(0);
+
+  await node.run(["nft", "add", "table", "ip", "kube-proxy"]);
+  await says(({ services: { isOn, because } }) => !isOn && because.includes("table ip kube-proxy"));
+  expect([await table(), status().problems]).toEqual(["", []]);
+  await again.kill();
+  say(web);
+  await start("--services", "on");
+  await says(({ services, problems }) => services.frontends === 4 && problems.some((one) => one.includes("table ip kube-proxy")));
+  expect(argv).not.toContain("--services");
 });

@@ -8,6 +8,7 @@ import { checkNetworkName } from "@vethwork/cni";
 import { clearAgent, runAgent, runOnce, type Outcome, type Settings } from "@vethwork/agent/main.ts";
 import { DEFAULT_RUN_FOLDER } from "@vethwork/agent/place.ts";
 import { DEFAULT_LISTEN, endpointIn } from "@vethwork/agent/server.ts";
+import { DEFAULT_HEALTH } from "@vethwork/agent/services/health.ts";
 import { ignore, networkOf, parseCidr, type Cidr } from "@vethwork/linux";
 import { types } from "@vethwork/plugins/registry.ts";
 import { levels, logTo } from "@vethwork/plugins/shared/log.ts";
@@ -21,12 +22,12 @@ const help = `Usage: vethwork agent [--source SOURCE] [options]
        vethwork agent --clear [options] [--json]
 
 Makes this node part of the pod network and keeps it so: routes and tunnels to the pods of all
-other nodes, masquerade of what leaves the cluster, and the configuration by which the container
-runtime adds pods. It reads the cluster's nodes, compares what is with what should be, and writes
-the difference; it may be stopped, killed and replaced at any time, and the network goes on.
+other nodes, masquerade of what leaves the cluster, Services, and the configuration by which the
+container runtime adds pods. It reads the cluster's objects, compares what is with what should be,
+and writes the difference; it may be stopped, killed and replaced at any time, and the network goes on.
 
 Where the cluster is known from:
-  --source SOURCE       kubernetes, or a folder of YAML with Node objects; kubernetes
+  --source SOURCE       kubernetes, or a folder of YAML: Nodes, Services, EndpointSlices; kubernetes
   --kubeconfig FILE     how the API server is reached; in a pod its service account
   --api-server URL      the API server, in place of what that says: https://192.0.2.10:6443,
                         where Services do not work before the network does
@@ -43,6 +44,14 @@ The network:
                         be given several times
   --masquerade-file F   more of those, in a file as ip-masq-agent has it; read when it changes
   --mtu BYTES           largest packet of a pod; 0: what gets through to all nodes; 0
+
+Services:
+  --services WHEN       whether this node translates addresses of services: on, off, or auto (unless
+                        a kube-proxy's rules are there); auto
+  --nodeport-addresses P  a prefix on whose addresses of this node NodePorts are; may be given
+                        several times; unless given, the addresses that the Node object tells
+  --masquerade-all      to services in the cluster no client keeps its address
+  --services-health HOST:PORT  /healthz for load balancers; "" for nowhere; ${DEFAULT_HEALTH}
 
 The container runtime:
   --network NAME        the network's name, and its file's: 10-NAME.conflist; vethwork
@@ -78,6 +87,10 @@ const OPTIONS = {
   "no-masquerade-to": { type: "string", multiple: true },
   "masquerade-file": { type: "string" },
   mtu: { type: "string", default: "0" },
+  services: { type: "string", default: "auto" },
+  "nodeport-addresses": { type: "string", multiple: true },
+  "masquerade-all": { type: "boolean", default: false },
+  "services-health": { type: "string", default: DEFAULT_HEALTH },
   network: { type: "string", default: "vethwork" },
   "cni-conf-dir": { type: "string", default: "/etc/cni/net.d" },
   "cni-bin-dir": { type: "string", default: "/opt/cni/bin" },
@@ -122,6 +135,8 @@ function settingsOf(values: Values): Settings {
   if (server !== undefined && !URL.canParse(server)) throw new UsageError(`--api-server "${server}" (an address such as https://192.0.2.10:6443 is wanted)`);
   if (checkNetworkName(network)) throw new UsageError(`--network "${network}" (letters, digits, dots, dashes and underlines are wanted)`);
   if (listen !== "") understood("--listen", () => endpointIn(listen));
+  const servicesHealth = values["services-health"];
+  if (servicesHealth !== "") understood("--services-health", () => endpointIn(servicesHealth));
   const masqueradeFile = values["masquerade-file"];
   return {
     version,
@@ -136,6 +151,12 @@ function settingsOf(values: Values): Settings {
       mtu: wholeNumber("--mtu", values.mtu, 65_535),
       stateFolder: values["state-dir"],
     },
+    services: {
+      mode: oneOf("--services", values.services, ["auto", "on", "off"]),
+      nodePortSubnets: prefixes("--nodeport-addresses", values["nodeport-addresses"] ?? []),
+      masqueradeAll: values["masquerade-all"],
+    },
+    servicesHealth,
     masqueradeFile,
     cni: values["no-cni"] ? undefined : { network, confFolder: values["cni-conf-dir"], binFolder: values["cni-bin-dir"], program: builtProgram(), types },
     runFolder: values["run-dir"],

@@ -50,7 +50,7 @@ export const status: Command = {
 const NOTHING = "–";
 
 export function textOf(told: ToldStatus): string {
-  const { node, isReady, waitingFor, podSubnets, podMtu, source, nodes, peers, problems, lastPass, lastChange, passes, version, pid, startedAt } = told;
+  const { node, isReady, services, waitingFor, podSubnets, podMtu, source, nodes, peers, problems, lastPass, lastChange, passes, version, pid, startedAt } = told;
   const head = isReady ? `${node} is ready for pods: ${podSubnets.join(", ")}, packets of up to ${podMtu} bytes` : `${node} is not ready for pods: waiting for ${waitingFor || "the first pass"}`;
   const rows = peers.map((peer) => [peer.name, peer.podSubnets.join(", ") || NOTHING, peer.way, peer.because]);
   const wrong = [...source.problems, ...problems, ...(passes.failedInARow > 0 ? [`the last ${passes.failedInARow} passes failed (the log says why)`] : [])];
@@ -58,11 +58,17 @@ export function textOf(told: ToldStatus): string {
     head,
     `agent ${version}, process ${pid}, since ${startedAt}; ${nodes} nodes from the ${source.name}`,
     lastPass ? `last pass ${lastPass.at}, ${lastPass.ms.toFixed(1)} ms, because: ${lastPass.why.join(", ")}` : "no pass yet",
+    servicesText(services),
     ...(rows.length > 0 ? ["", tableOf(["NODE", "PODS", "WAY", "BECAUSE"], rows).trimEnd()] : []),
     ...(wrong.length > 0 ? ["", "What is wrong", ...wrong.map((one) => `  ${one}`)] : []),
     ...(lastChange ? ["", `Changed last, ${lastChange.at}, because: ${lastChange.why.join(", ")}`, ...shortList(lastChange.lines).map((one) => `  ${one}`)] : []),
     "",
   ].join("\n");
+}
+
+function servicesText({ isOn, because, services, frontends }: ToldStatus["services"]): string {
+  if (because !== "") return isOn ? `services wait for ${because}` : `services are off: ${because}`;
+  return `${services} services at ${frontends} addresses and ports`;
 }
 
 const shortList = (lines: readonly string[]): string[] => (lines.length <= 10 ? [...lines] : [...lines.slice(0, 9), `and ${lines.length - 9} more`]);
