@@ -14,9 +14,9 @@ import { serviceCidrs } from "../readers/service-cidr.ts";
 import { services as serviceKind } from "../readers/service.ts";
 import type { Source } from "../sources/source.ts";
 import { createFacts } from "./facts.ts";
-import { forgetClients, forgetFlows } from "./flows.ts";
+import { forget, type Forgotten } from "./flows.ts";
 import { createKeeper } from "./keeper.ts";
-import { createPlanner, type Keys, type Surroundings } from "./planner.ts";
+import { createPlanner, type Surroundings } from "./planner.ts";
 import { rivalOn } from "./rival.ts";
 import { TABLE } from "./table.ts";
 
@@ -95,13 +95,13 @@ export function openServices(host: Netns, source: Source, options: ServicesOptio
     surroundings = text;
   };
 
-  /** Makes the kernel so; gives how much was written, and how many flows and clients were forgotten. */
-  const settle = (isFull: boolean): [written: number, flows: number, clients: number] => {
+  /** Makes the kernel so; gives how much was written, and what was forgotten. */
+  const settle = (isFull: boolean): Forgotten & { written: number } => {
     if (!trust.isGood(isFull)) keeper.distrust();
     const keys = planner.take();
     const written = keeper.settle(keys);
     trust.note();
-    return [written, forgetFlows(host, planner), isFull || hasSticky(keys, planner.frontend) ? forgetClients(host.nft, planner) : 0];
+    return { written, ...forget(host, planner, isFull ? "all" : keys.frontends) };
   };
 
   return {
@@ -112,7 +112,7 @@ export function openServices(host: Netns, source: Source, options: ServicesOptio
       }
       if (Object.values(followed).some((one) => !one.isSynced())) return { ...NOTHING, isOn: true, because: `the ${source.status().name}` };
       takeIn(own);
-      const [written, flows, clients] = settle(isFull);
+      const { written, flows, clients } = settle(isFull);
       return {
         isOn: true, because: "", written, forgotten: flows + clients, ...planner.counts(),
         changes: [[written, "write", "elements and chains of services"], [flows, "forget", "flows of UDP to endpoints that are gone"], [clients, "forget", "clients of endpoints that are gone"]].flatMap(([count, verb, what]) => (count === 0 ? [] : [`${verb} ${count} ${what}`])),
@@ -130,18 +130,32 @@ function clearTable({ nft }: Netns): string[] {
   return [CLEARED];
 }
 
-/** Whether the kernel still has what was written: where others have changed rules, ours may be among them. */
+/**
+ * Whether the kernel still has what was written: where others have changed rules, ours may be among them. Reading all of it takes a
+ * second where there are ten thousand, so that is done for a hundredth of the time at the most.
+ */
 function createTrust({ nft }: Netns): { isGood(isFull: boolean): boolean; note(): void } {
   let generation: number | undefined;
   let isDoubtful = false;
+  let readFrom: number | undefined;
+  let restUntil = 0;
+  const read = (): false => {
+    isDoubtful = false;
+    readFrom = performance.now();
+    return false;
+  };
   return {
     isGood: (isFull) => {
       isDoubtful ||= generation !== undefined && nft.generation() !== generation;
-      if (!isDoubtful || (!isFull && nft.findChain({ table: TABLE, name: "services" }))) return true;
-      isDoubtful = false;
-      return false;
+      if (!isDoubtful) return true;
+      if (!nft.findChain({ table: TABLE, name: "services" })) return read();
+      return isFull && performance.now() >= restUntil ? read() : true;
     },
-    note: () => void (generation = nft.generation()),
+    note: () => {
+      generation = nft.generation();
+      if (readFrom !== undefined) restUntil = performance.now() + (performance.now() - readFrom) * 99;
+      readFrom = undefined;
+    },
   };
 }
 
@@ -155,11 +169,6 @@ function nodePortAddresses({ addrs }: Netns, own: ClusterNode, subnets: readonly
 }
 
 const textOf = ({ node: { self, zone, addresses, masqueradeAll }, podSubnets, serviceSubnets }: Surroundings): string => [self, zone, addresses.join(), masqueradeAll, podSubnets.join(), serviceSubnets.join()].join(" ");
-
-function hasSticky({ frontends }: Keys, find: (key: string) => { value: string } | undefined): boolean {
-  for (const key of frontends) if (find(key)?.value.includes("-sticky-") ?? true) return true;
-  return false;
-}
 
 function healthOf({ namespace, name }: ClusterService, slices: readonly { endpoints: readonly { ip: Ip; node: string; pod: string; isReady: boolean }[] }[], self: string): Omit<HealthCheck, "port"> {
   const here = slices.flatMap(({ endpoints }) => endpoints.filter(({ node, isReady }) => isReady && node === self));
