@@ -33,7 +33,7 @@ afterAll(() => endCluster(cluster), 60_000);
 const apply = (...objects: readonly object[]) => cluster.kubectl(["apply", "--filename=-"], { stdin: JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }) });
 const inPod = (pod: string, script: string) => cluster.kubectl(["exec", pod, "--", "sh", "-c", script], { timeoutMs: 120_000 });
 /** What somebody outside of the cluster gets. */
-const outside = async (url: string) => (await cluster.control.exec(["ip", "netns", "exec", WORLD, "busybox", "wget", "-T", "2", "-q", "-O", "-", url])).out.trim();
+const outside = async (url: string) => (await cluster.control.exec(["ip", "netns", "exec", WORLD, "busybox", "timeout", "3", "busybox", "wget", "-q", "-O", "-", url])).out.trim();
 
 const pods = (labels: object, containers: readonly object[], more: object = {}) => ({ metadata: { labels }, spec: { terminationGracePeriodSeconds: 1, containers, ...more } });
 
@@ -85,22 +85,21 @@ const clusterIps = async () => list(await cluster.get("service", "web"), "spec",
 const urlOf = (ip: string, path: string) => `http://${ip.includes(":") ? `[${ip}]` : ip}/${path}`;
 
 play("the API server answers pods at the address of the Service kubernetes", async () => {
-  for (const pod of ["client-1", "client-2"]) expect(await inPod(pod, "wget -T 5 -q -O - http://10.96.0.1:443/ 2>&1 || true")).toContain("400 Bad Request"); // it speaks TLS only, and says so
+  for (const pod of ["client-1", "client-2"]) expect(await inPod(pod, "wget -q -O - http://10.96.0.1:443/ 2>&1 || true")).toContain("400 Bad Request"); // it speaks TLS only, and says so
 });
 
 play("CoreDNS tells pods on both nodes the addresses of names", async () => {
   const [four = "", six = ""] = await clusterIps();
   for (const pod of ["client-1", "client-2"]) {
-    const told = await inPod(pod, "busybox nslookup web.default.svc.cluster.local 2>&1; wget -T 5 -q -O - http://web/name");
+    const told = await inPod(pod, "busybox nslookup web.default.svc.cluster.local 2>&1");
     expect(told).toContain(four);
     expect(told).toContain(six);
-    expect(told.trim().split("\n").at(-1)).toMatch(/^web-/);
   }
 });
 
 play("connections are spread over all endpoints, and each sees the pod's own address", async () => {
   for (const ip of await clusterIps()) {
-    const out = await inPod("client-1", `for i in $(busybox seq 80); do wget -T 5 -q -O - ${urlOf(ip, "name")}; done; wget -q -O - ${urlOf(ip, "cgi-bin/peer")}`);
+    const out = await inPod("client-1", `for i in $(busybox seq 80); do wget -q -O - ${urlOf(ip, "name")}; done; wget -q -O - ${urlOf(ip, "cgi-bin/peer")}`);
     const names = out.trim().split("\n");
     const peer = names.pop() ?? "";
     expect(new Set(names).size).toBe(REPLICAS);
@@ -119,7 +118,7 @@ play("a node port is open on both nodes to who is outside; with the local policy
 
 play("a rolling update under constant requests fails none", async () => {
   const [ip = ""] = await clusterIps();
-  const asking = ["client-1", "client-2"].map((pod) => inPod(pod, `n=0; while [ ! -e /tmp/stop ]; do n=$((n+1)); wget -T 5 -q -O /dev/null ${urlOf(ip, "name")} || echo failed $n; done; echo asked $n`));
+  const asking = ["client-1", "client-2"].map((pod) => inPod(pod, `n=0; while [ ! -e /tmp/stop ]; do n=$((n+1)); wget -q -O /dev/null ${urlOf(ip, "name")} || echo failed $n; done; echo asked $n`));
   await cluster.kubectl(["rollout", "restart", "deployment/web"]);
   await cluster.kubectl(["rollout", "status", "deployment/web", "--timeout=100s"], { timeoutMs: 110_000 });
   for (const pod of ["client-1", "client-2"]) await inPod(pod, "touch /tmp/stop");
@@ -132,7 +131,7 @@ play("a rolling update under constant requests fails none", async () => {
 play("a client with affinity meets one server, and others meet others", async () => {
   await apply(webService({ sessionAffinity: "ClientIP" }));
   const [ip = ""] = await clusterIps();
-  const met = async (pod: string) => new Set((await inPod(pod, `for i in $(busybox seq 20); do wget -T 5 -q -O - ${urlOf(ip, "name")}; done`)).trim().split("\n"));
+  const met = async (pod: string) => new Set((await inPod(pod, `for i in $(busybox seq 20); do wget -q -O - ${urlOf(ip, "name")}; done`)).trim().split("\n"));
   expect(await until(async () => (await met("client-1")).size === 1)).toBe(true);
   const first = await met("client-1");
   expect([await met("client-1"), (await met("client-2")).size]).toEqual([first, 1]);
