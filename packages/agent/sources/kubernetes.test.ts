@@ -6,6 +6,7 @@ import { bootClock } from "@vethwork/plugins/shared/clock.ts";
 import { missing, skipped } from "../../../tests/conformance/node/needs.ts";
 import { until } from "../../../tests/conformance/node/until.ts";
 import { KEY_ANNOTATION, nodes } from "../readers/node.ts";
+import { serviceCidrs } from "../readers/service-cidr.ts";
 import { startApiServer, type ApiServer } from "../testing/api-server.ts";
 import { nodeObject, numbered } from "../testing/nodes.ts";
 import { createKubernetesSource } from "./kubernetes.ts";
@@ -190,3 +191,13 @@ apiTest("a server whose certificate is of another authority is not spoken to", a
   }));
   return path;
 } });
+
+test.skipIf(lacks !== "")(skipped("a kind that an older server does not have is a kind without objects, if it may be so", lacks), async () => {
+  await using server = await startApiServer();
+  server.refuse({ status: 404, body: "404 page not found" });
+  await using source = createKubernetesSource({ kubeconfig: server.kubeconfig, clock: bootClock, log: () => {}, chance: () => 0 });
+  const followed = source.follow(serviceCidrs);
+  source.start(() => {});
+  expect(await until(() => followed.isSynced(), 10_000)).toBe(true);
+  expect([followed.all(), source.status().problems]).toEqual([[], []]);
+});

@@ -13,6 +13,7 @@ import { findLab, getLab, startLab, stopLab, type Event, type Lab } from "@vethw
 import { entering, environment, findMachines, podNetns } from "@vethwork/lab/machine.ts";
 import { WORLD, type Links } from "@vethwork/lab/plan.ts";
 import { openScene } from "@vethwork/lab/scene.ts";
+import { applyServices } from "@vethwork/lab/services.ts";
 import { UsageError, readArguments, type Command } from "../usage.ts";
 import { eventText, headline, jsonText, reportText, rowPrinter, statusOf, statusText } from "./labtext.ts";
 
@@ -21,6 +22,7 @@ const help = `Usage: vethwork lab demo   [--nodes N] [--pods M] [--families F] [
                            [--json]
        vethwork lab status [--name NAME] [--json]
        vethwork lab check  [--name NAME] [--timeout MS] [--json]
+       vethwork lab apply  [--name NAME] FILE
        vethwork lab exec   [--name NAME] WHO [--] [COMMAND…]
        vethwork lab down   [--name NAME]
 
@@ -31,6 +33,8 @@ plugin. Nothing of it can be seen outside, and nothing is left after "down".
   up            brings a cluster up and leaves it there
   status        who is there, with which addresses
   check         sends real packets from everybody to everybody and says what lacks where
+  apply         takes in the Services of a file (- is stdin), with the pods that they select behind
+                them: selector {name: pod-1} or {node: node-1}; again after pods came or went
   exec          runs a command as WHO: a pod, a node, or the world; without one, a shell
   down          takes the cluster down
 
@@ -70,10 +74,11 @@ export const lab: Command = {
   name: "lab",
   about: "a cluster on this machine, to look at and to play with",
   help,
-  words: [...Object.keys(TAKES), "exec"],
+  words: [...Object.keys(TAKES), "apply", "exec"],
   run: async (args) => {
     const [word, ...rest] = args;
     if (word === "exec") return execute(rest);
+    if (word === "apply") return apply(rest);
     if (!isWord(word)) throw new UsageError(`${word === undefined ? "a word is missing" : `there is no "${word}"`} (${lab.words?.join(", ")} are wanted)`);
     const settings = settingsOf(word, rest);
     if (process.getuid?.() !== 0) throw new LabFailure("Cannot make or enter namespaces: this needs root");
@@ -184,6 +189,15 @@ async function down({ name }: Settings): Promise<number> {
 }
 
 const WORDS: Readonly<Record<Word, (settings: Settings) => Promise<number>>> = { demo, up, status, check: checkLab, down };
+
+/** Services of a file, beside those that there are. */
+async function apply(args: readonly string[]): Promise<number> {
+  const { values, positionals: [file, ...more] } = readArguments(args, { name: OPTIONS.name });
+  if (file === undefined || more.length > 0) throw new UsageError("one FILE of Services is wanted (- is stdin)");
+  const names = await applyServices(getLab(values.name), file === "-" ? await Bun.stdin.text() : await Bun.file(file).text());
+  process.stdout.write(`the lab's Services: ${names.join(", ") || "none"}. Try: vethwork lab exec node-1 -- vethwork service\n`);
+  return 0;
+}
 
 /** Gives the terminal to a command in a machine. Ctrl-C is then the command's, not ours. */
 async function execute(args: readonly string[]): Promise<number> {

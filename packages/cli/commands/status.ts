@@ -68,7 +68,7 @@ export function textOf(told: ToldStatus): string {
 
 function servicesText({ isOn, because, services, frontends }: ToldStatus["services"]): string {
   if (because !== "") return isOn ? `services wait for ${because}` : `services are off: ${because}`;
-  return `${services} services at ${frontends} addresses and ports`;
+  return `services: ${services}, at ${frontends} addresses and ports`;
 }
 
 const shortList = (lines: readonly string[]): string[] => (lines.length <= 10 ? [...lines] : [...lines.slice(0, 9), `and ${lines.length - 9} more`]);

@@ -118,10 +118,10 @@ play("a node port is open on both nodes to who is outside; with the local policy
 
 play("a rolling update under constant requests fails none", async () => {
   const [ip = ""] = await clusterIps();
-  const asking = ["client-1", "client-2"].map((pod) => inPod(pod, `n=0; while [ ! -e /tmp/stop ]; do n=$((n+1)); wget -q -O /dev/null ${urlOf(ip, "name")} || echo failed $n; done; echo asked $n`));
+  const asking = ["client-1", "client-2"].map((pod) => inPod(pod, `n=0; while [ ! -e /run/stop ]; do n=$((n+1)); wget -q -O /dev/null ${urlOf(ip, "name")} || echo failed $n; done; echo asked $n`));
   await cluster.kubectl(["rollout", "restart", "deployment/web"]);
   await cluster.kubectl(["rollout", "status", "deployment/web", "--timeout=100s"], { timeoutMs: 110_000 });
-  for (const pod of ["client-1", "client-2"]) await inPod(pod, "touch /tmp/stop");
+  for (const pod of ["client-1", "client-2"]) await inPod(pod, "touch /run/stop");
   for (const out of await Promise.all(asking)) {
     expect(out).toMatch(/^asked \d{2,}\n$/);
     console.log(out.trim());
