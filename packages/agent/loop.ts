@@ -35,7 +35,10 @@ export interface Loop extends Disposable {
 /** For so long more pokes are waited for; each puts it off, but none beyond the second. */
 const QUIET_MS = 50;
 const MOST_MS = 500;
-/** A node where pods come and go all the time has news all the time: passes take no more than a tenth of it, or come every two seconds. */
+/**
+ * A node where pods come and go all the time has news all the time: passes take no more than a tenth of it, or come every two seconds. Not
+ * after the first one, which makes everything: what it did not know yet comes within the second.
+ */
 const REST = { times: 9, mostMs: 2_000 };
 const RETRY = { firstMs: 500, mostMs: 15_000 };
 
@@ -65,8 +68,9 @@ export function createLoop({ pass, clock, log, chance, fullMs }: LoopOptions): L
       failures += 1;
       log("error", "pass failed", { why: messageOf(error), failures });
     }
+    const isFirst = lastAt === undefined;
     lastAt = clock.now();
-    restedAt = lastAt + Math.min(REST.mostMs, (lastAt - begun) * REST.times);
+    restedAt = isFirst ? lastAt : lastAt + Math.min(REST.mostMs, (lastAt - begun) * REST.times);
     runIn(failures === 0 ? fullMs * (0.9 + chance() / 5) : pauseAfter(failures, RETRY, chance()));
   };
 

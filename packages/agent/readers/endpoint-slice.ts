@@ -13,7 +13,7 @@ import type { Kind } from "../sources/source.ts";
 import { eachAt, flagAt, listAt, numberAt, objectAt, parsedAt, textAt, wordAt, wrong } from "./reading.ts";
 import { isOurs, protocolAt } from "./service.ts";
 
-export const endpointSlices: Kind<ClusterSlice> = { apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", path: "/apis/discovery.k8s.io/v1/endpointslices", read: readSlice };
+export const endpointSlices: Kind<ClusterSlice> = { apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", path: "/apis/discovery.k8s.io/v1/endpointslices", page: 500, read: readSlice };
 
 export const SERVICE_NAME = "kubernetes.io/service-name";
 

@@ -14,7 +14,7 @@ import type { ClusterService, ServicePort, TransportProtocol } from "../cluster.
 import type { Kind } from "../sources/source.ts";
 import { eachAt, listAt, numberAt, objectAt, parsedAt, textAt, wordAt, wrong } from "./reading.ts";
 
-export const services: Kind<ClusterService> = { apiVersion: "v1", kind: "Service", path: "/api/v1/services", read: readService };
+export const services: Kind<ClusterService> = { apiVersion: "v1", kind: "Service", path: "/api/v1/services", page: 500, read: readService };
 
 /** With this label on it a service, and what leads to it, is some other program's. */
 export const OTHER_PROXY = "service.kubernetes.io/service-proxy-name";

@@ -18,7 +18,7 @@ export class Expired extends Error {
   override readonly name = "Expired";
 }
 
-/** So many objects at a time: about a megabyte of nodes. */
+/** So many objects at a time, unless their kind says else: about a megabyte of nodes. */
 const PAGE = 100;
 /** A page has to be here after that long, and a watch has to begin. */
 const ANSWER_MS = 30_000;
@@ -52,7 +52,7 @@ export async function list({ collection, access, signal, onChange, problems }: F
   const wrong = new Map<string, string>();
   let version = "";
   for (let next = ""; ; ) {
-    const query = new URLSearchParams({ limit: String(PAGE), ...(next && { continue: next }) });
+    const query = new URLSearchParams({ limit: String(collection.kind.page ?? PAGE), ...(next && { continue: next }) });
     const response = await listing(access, `${collection.kind.path}?${query}`, { kind: collection.kind, signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]) });
     const page: unknown = await response.json();
     if (!isObject(page) || !Array.isArray(page["items"])) throw new RangeError(`a list of ${collection.kind.kind} is no list`);

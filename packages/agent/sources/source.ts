@@ -16,6 +16,8 @@ export interface Kind<T> {
   kind: string;
   /** Where an API server lists them. */
   path: string;
+  /** So many are listed at a time, about a megabyte; 100 unless given. */
+  page?: number;
   /** An older API server may not have the kind: then there are none. */
   isRecent?: boolean;
   /** RangeError names the place that is wrong. */
