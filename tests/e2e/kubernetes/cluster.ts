@@ -12,8 +12,8 @@
  *                ══╧═══════════════════════ lan ════╧════════════════════════════════╧═══ world 192.168.50.1
  *
  * The wire and the addresses are the lab's (packages/lab). `world` is a namespace on the control node's machine that knows
- * no pod. No packet leaves these namespaces. There is no Service proxy and no DNS, and no network yet: nodes are NotReady
- * until the agents of network.ts bring one.
+ * no pod. No packet leaves these namespaces. There is no kube-proxy and no DNS, and no network yet: nodes are NotReady
+ * until the agents of network.ts bring one, with Services.
  *
  * Every node's life is a pipe that this process holds, so the whole cluster ends when it is disposed of, and when the
  * process dies of anything at all.
