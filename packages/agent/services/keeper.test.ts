@@ -11,8 +11,8 @@ import { keyText, valueText } from "./texts.ts";
 import { made, surroundings, type Words } from "./testing/world.ts";
 
 /** Ten thousand take a minute: SEQUENCES=10000 npm test -- agent/services/keeper */
-const SEQUENCES = Number(process.env["SEQUENCES"] ?? 500);
-const RESTARTS = 50;
+const SEQUENCES = Number(process.env["SEQUENCES"] ?? 250);
+const RESTARTS = 25;
 const WHO = ["web-1", "web-2", "web-3", "peer", "client"] as const;
 const SPECS: readonly NonNullable<Words["spec"]>[] = [
   {}, { sessionAffinity: "ClientIP" }, { internalTrafficPolicy: "Local" },
