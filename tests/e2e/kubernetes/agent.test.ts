@@ -13,10 +13,9 @@ import { from, seenBy } from "../../conformance/containerd/web.ts";
 import { until } from "../../conformance/node/until.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import { builds, image, importImage, writeAgentImage } from "./image.ts";
-import { findStatus } from "./network.ts";
+import { findStatus, netnsWith } from "./network.ts";
 import { lacks, program, vethwork } from "./programs.ts";
 import { endCluster, play } from "./testing.ts";
-import type { Worker } from "./worker.ts";
 import { deploy, podSpec, port, reachFrom, type Pod } from "./workload.ts";
 
 const deployFolder = join(import.meta.dir, "../../../deploy");
@@ -199,14 +198,6 @@ async function killAgents(): Promise<void> {
     await node.run(["kill", "-KILL", pid]);
     expect(await until(() => ![undefined, since].includes(findStatus(node)?.startedAt), 60_000)).toBe(true);
   }
-}
-
-/** The path, from here, of the namespace on a node that has an address. */
-async function netnsWith({ node }: Worker, ip = ""): Promise<string> {
-  for (const name of (await node.run(["ls", "/run/netns"])).trim().split("\n")) {
-    if ((await node.run(["nsenter", `--net=/run/netns/${name}`, "ip", "-o", "addr"])).includes(` ${ip}/`)) return `/proc/${node.pid}/root/run/netns/${name}`;
-  }
-  return expect.unreachable(`no pod of ${node.name} has ${ip}`);
 }
 
 play("a port of the node leads to a pod, and annotations limit it, by the plugins that the agent's configuration has", async () => {

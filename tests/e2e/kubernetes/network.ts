@@ -11,6 +11,7 @@ import { askAgent, type ToldStatus } from "@vethwork/agent/ask.ts";
 import { DEFAULT_RUN_FOLDER, socketIn } from "@vethwork/agent/place.ts";
 import { podNetwork } from "@vethwork/lab/plan.ts";
 import { startDaemon, type Daemon } from "../../conformance/node/daemon.ts";
+import { RigFailure } from "../../conformance/node/failure.ts";
 import type { Node } from "../../conformance/node/node.ts";
 import { families, type Cluster } from "./cluster.ts";
 import { vethwork } from "./programs.ts";
@@ -20,10 +21,10 @@ import type { Worker } from "./worker.ts";
 export const rights = join(import.meta.dir, "../../../deploy/base/rights.yaml");
 const account = ["--namespace", "kube-system", "vethwork-agent"];
 
-/** Starts an agent on each node; returns when the API server calls all of them ready. */
-export async function installNetwork(cluster: Cluster): Promise<Daemon[]> {
+/** Starts an agent on each node, told `more`; returns when the API server calls all of them ready. */
+export async function installNetwork(cluster: Cluster, more: readonly string[] = []): Promise<Daemon[]> {
   await cluster.kubectl(["apply", "--filename", rights]);
-  const agents = await Promise.all(cluster.workers.map((worker) => startAgent(cluster, worker)));
+  const agents = await Promise.all(cluster.workers.map((worker) => startAgent(cluster, worker, more)));
   await cluster.kubectl(["wait", "--for=condition=Ready", "--timeout=60s", "node", "--all"], { timeoutMs: 70_000 });
   return agents;
 }
@@ -56,4 +57,13 @@ export function findStatus(node: Node): ToldStatus | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The path, from here, of the namespace on a node that has an address. RigFailure where there is none. */
+export async function netnsWith({ name, node }: Worker, ip = ""): Promise<string> {
+  for (const netns of (await node.run(["ls", "/run/netns"])).trim().split("\n")) {
+    const { out } = await node.exec(["nsenter", `--net=/run/netns/${netns}`, "ip", "-o", "addr"]); // a pod may go meanwhile
+    if (out.includes(` ${ip}/`)) return `/proc/${node.pid}/root/run/netns/${netns}`;
+  }
+  throw new RigFailure(`Cannot find a pod on ${name}: none has ${ip}`);
 }
