@@ -34,7 +34,14 @@ beforeAll(async () => {
   await cluster.kubectl(["rollout", "status", "--namespace=kube-system", "deployment/coredns", "--timeout=120s"], { timeoutMs: 130_000 });
   await cluster.kubectl(["rollout", "status", "deployment/alone", "--timeout=60s"], { timeoutMs: 70_000 });
   await cluster.kubectl(["wait", "--for=condition=Ready", "--timeout=60s", "pod/client-1", "pod/client-2"], { timeoutMs: 70_000 });
+  for (const [name, endpoints] of [["default/web", REPLICAS], ["kube-system/kube-dns", 2]] as const) expect(await until(() => knows(name, endpoints), 20_000)).toBe(true);
 }, 300_000);
+
+/** Whether both nodes have so many endpoints behind each of its addresses: it is the agents' to hear of them, after Kubernetes has. */
+async function knows(name: string, endpoints: number): Promise<boolean> {
+  const told = await Promise.all(cluster.workers.map(async ({ node }) => list(JSON.parse((await node.exec([vethwork, "service", name, "--json"])).out || "[]"))));
+  return told.every((frontends) => frontends.length > 0 && frontends.every((frontend) => list(frontend, "endpoints").length === endpoints));
+}
 
 afterAll(() => endCluster(cluster), 60_000);
 
@@ -118,9 +125,9 @@ play("the API server answers pods at the address of the Service kubernetes", asy
 play("CoreDNS tells pods on both nodes the addresses of names", async () => {
   const [four = "", six = ""] = await clusterIps();
   for (const pod of ["client-1", "client-2"]) {
-    const told = await inPod(pod, "busybox nslookup web.default.svc.cluster.local 2>&1");
-    expect(told).toContain(four);
-    expect(told).toContain(six);
+    let told = "";
+    const asks = async (): Promise<boolean> => (told = await inPod(pod, "busybox nslookup web.default.svc.cluster.local 2>&1 || true")).includes(four) && told.includes(six);
+    expect((await until(asks, 20_000)) || told).toBe(true); // CoreDNS hears of a Service after it is ready
   }
 });
 
