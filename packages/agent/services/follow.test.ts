@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { sameIp } from "@vethwork/linux";
 import { createNft } from "@vethwork/linux/nft/nft.ts";
-import { rulesInMemory } from "@vethwork/linux/testing/rules.ts";
+import { nobodyWaits, rulesInMemory } from "@vethwork/linux/testing/rules.ts";
 import { follow, serviceRules } from "./follow.ts";
 import { createKeeper } from "./keeper.ts";
 import { createPlanner, type Surroundings } from "./planner.ts";
@@ -10,7 +10,7 @@ import { masqueradedRows, rows, said, type Row } from "./testing/rows.ts";
 import { addressOf, made, surroundings, wordsOfServices } from "./testing/world.ts";
 
 function rulesFor(where: Surroundings) {
-  const nft = createNft(rulesInMemory().socket);
+  const nft = createNft(rulesInMemory().socket, nobodyWaits);
   const planner = createPlanner();
   planner.place(where);
   for (const words of wordsOfServices) planner.put(words.name, made(words));

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { array, assert, constant, constantFrom, integer, oneof, option, property, record, tuple, uniqueArray, type Arbitrary } from "fast-check";
 import { parseIp, type Ip } from "@vethwork/linux";
 import { createNft, type Nft } from "@vethwork/linux/nft/nft.ts";
-import { rulesInMemory } from "@vethwork/linux/testing/rules.ts";
+import { nobodyWaits, rulesInMemory } from "@vethwork/linux/testing/rules.ts";
 import { createKeeper } from "./keeper.ts";
 import { createPlanner, type Planner, type ServiceFacts } from "./planner.ts";
 import { TABLE, allSets, setsOf } from "./table.ts";
@@ -114,7 +114,7 @@ function wantedBy(planner: Planner): string[] {
 }
 
 test(`${SEQUENCES} random sequences of changes each lead to what is wanted in the end`, () => {
-  const nft = createNft(rulesInMemory().socket);
+  const nft = createNft(rulesInMemory().socket, nobodyWaits);
   const play = createPlay(nft);
   assert(property(array(step, { minLength: 1, maxLength: 6 }), (steps) => {
     play.reset();
@@ -126,10 +126,10 @@ test(`${SEQUENCES} random sequences of changes each lead to what is wanted in th
 test("the rules, too, are those that would have been made at once, numbers lie together, and an agent that starts again writes nothing", () => {
   assert(property(array(step, { minLength: 1, maxLength: 8 }), (steps) => {
     const { socket, written } = rulesInMemory();
-    const nft = createNft(socket);
+    const nft = createNft(socket, nobodyWaits);
     const play = createPlay(nft);
     play.run(steps);
-    const other = createNft(rulesInMemory().socket);
+    const other = createNft(rulesInMemory().socket, nobodyWaits);
     play.atOnce(other).settle();
     const chains = (on: Nft): string[] => on.chains().map(({ name }) => `${name} ${on.rules({ table: TABLE, name }).length}`).toSorted();
     expect([withoutNumbers(plain(nft)), chains(nft)]).toEqual([withoutNumbers(plain(other)), chains(other)]);

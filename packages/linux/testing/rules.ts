@@ -162,3 +162,6 @@ function answersTo(tables: Map<string, ModelTable>, { what, type, codec, value }
 function portions<T>(all: readonly T[]): T[][] {
   return Array.from({ length: Math.max(1, Math.ceil(all.length / 100)) }, (_, at) => all.slice(at * 100, (at + 1) * 100));
 }
+
+/** The queue of those who have lost to others, where there are no others. */
+export const nobodyWaits = (): Disposable => new DisposableStack();
