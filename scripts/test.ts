@@ -18,7 +18,7 @@ import type { Outcome } from "./junit.ts";
 import { Runner, type TestProgram } from "./runner.ts";
 
 const root = join(import.meta.dir, "..");
-const rings = ["packages", "examples", "scripts", "bench", "tests/house", "tests/conformance", "tests/reliability"];
+const rings = ["packages", "examples", "scripts", "bench", "tests/house", "tests/junk", "tests/conformance", "tests/reliability"];
 
 /** Long enough for a container runtime on a busy machine; a hang is found by the file's own limit anyway. */
 const testLimitMs = 60_000;

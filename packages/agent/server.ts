@@ -67,8 +67,7 @@ export function servePrivate(path: string, pages: Pages, log: Log): Disposable {
         const guest = socket.data;
         guest.head += new TextDecoder().decode(bytes);
         if (guest.rest !== undefined || (!guest.head.includes("\r\n\r\n") && guest.head.length <= LONGEST_HEAD)) return;
-        const [, target = ""] = /^GET (\/[^ ?]*)[^\r\n]* HTTP\/1\.[01]\r\n/.exec(guest.head) ?? [];
-        guest.rest = answerOf(pages(target) ?? NOTHING);
+        guest.rest = answerOf(pages(targetIn(guest.head)) ?? NOTHING);
         goOn(socket);
       },
       drain: goOn,
@@ -82,6 +81,11 @@ export function servePrivate(path: string, pages: Pages, log: Log): Disposable {
       deleteFile(path);
     },
   };
+}
+
+/** The path that a request's head asks for; "" where it is no request that is answered. */
+export function targetIn(head: string): string {
+  return /^GET (\/[^ ?]*)[^\r\n]* HTTP\/1\.[01]\r\n/.exec(head)?.[1] ?? "";
 }
 
 /** Who has connected: what he has said so far, and what he has yet to be told. */

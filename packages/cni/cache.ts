@@ -93,7 +93,7 @@ export async function writeCache({ file, network, source, result, version, runti
 export async function readCachedResult(file: string, version: string): Promise<Result | undefined> {
   const text = await readText(file);
   if (text === undefined) return undefined;
-  const json = parseJson(text);
+  const json = resultIn(text);
   if (!isObject(json)) return parseResult(json);
   const bare = find(json, "kind") !== KIND;
   const cached = bare ? json : find(json, "result");
@@ -124,6 +124,14 @@ export async function readCachedAttachment(file: string, network: string): Promi
   const kind = find(json, "kind");
   if (kind !== KIND) throw refuse(`read cached network ${quoted} config has wrong kind: ${typeof kind === "string" ? kind : ""}`);
   return attachmentFrom(json);
+}
+
+function resultIn(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw new CniError(ErrorCode.DECODING_FAILURE, messageOf(error), { cause: error });
+  }
 }
 
 /** A file of another kind, or half a file: passed over, as by Go. */

@@ -11,11 +11,11 @@ import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import type { RequestOptions } from "node:https";
 import type { Authenticator } from "@kubernetes/client-node/dist/auth.js";
-import { newClusters, newContexts, newUsers, type Cluster, type User } from "@kubernetes/client-node/dist/config_types.js";
+import { newClusters, newContexts, newUsers, type Cluster, type Context, type User } from "@kubernetes/client-node/dist/config_types.js";
 import { ExecAuth } from "@kubernetes/client-node/dist/exec_auth.js";
 import { FileAuth } from "@kubernetes/client-node/dist/file_auth.js";
-import { isObject, kindOf } from "@vethwork/cni";
-import { load } from "js-yaml";
+import { isObject, kindOf, messageOf, type JsonObject } from "@vethwork/cni";
+import { YAMLException, load } from "js-yaml";
 
 export interface Identity {
   server: string;
@@ -31,15 +31,50 @@ export interface Credentials {
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** RangeError where the file names no cluster or no user. */
-export function identityFromFile(path: string): Identity {
-  const value = load(readFileSync(path, "utf8"));
+export const identityFromFile = (path: string): Identity => identityIn(readFileSync(path, "utf8"), path);
+
+/** The same of a file's text. */
+export function identityIn(text: string, path: string): Identity {
+  const value = valueIn(text, path);
   if (!isObject(value)) throw new RangeError(`"${path}" is ${kindOf(value)} (a kubeconfig is wanted)`);
-  const context = newContexts(value["contexts"]).find(({ name }) => name === value["current-context"]);
+  const { contexts, clusters, users } = listsIn(value, path);
+  const context = contexts.find(({ name }) => name === value["current-context"]);
   if (!context) throw new RangeError(`"${path}" has no context "${String(value["current-context"] ?? "")}", which its current-context is`);
-  const cluster = newClusters(value["clusters"]).find(({ name }) => name === context.cluster);
-  const user = newUsers(value["users"]).find(({ name }) => name === context.user);
+  const cluster = clusters.find(({ name }) => name === context.cluster);
+  const user = users.find(({ name }) => name === context.user);
   if (!cluster || !user) throw new RangeError(`"${path}" has no ${cluster ? `user "${context.user}"` : `cluster "${context.cluster}"`}, which its context "${context.name}" names`);
   return identityOf(cluster, user, dirname(path));
+}
+
+/** The client says in its own words what an entry lacks; of a value that is of another kind than it thinks it knows nothing. */
+function listsIn(value: JsonObject, path: string): { contexts: Context[]; clusters: Cluster[]; users: User[] } {
+  const listAt = (key: string): JsonObject[] => {
+    const list = value[key] ?? [];
+    if (!Array.isArray(list)) throw new RangeError(`"${path}" has as ${key} ${kindOf(list)} (a list is wanted)`);
+    return list.map((entry: unknown, at) => {
+      if (isObject(entry)) return entry;
+      throw new RangeError(`"${path}" has as ${key}[${at}] ${kindOf(entry)} (an object is wanted)`);
+    });
+  };
+  const [contexts, clusters, users] = [listAt("contexts"), listAt("clusters"), listAt("users")];
+  for (const { name, cluster } of clusters) {
+    const server = isObject(cluster) ? cluster["server"] : undefined;
+    if (server !== undefined && typeof server !== "string") throw new RangeError(`"${path}" has as server of cluster "${String(name)}" ${kindOf(server)} (text is wanted)`);
+  }
+  try {
+    return { contexts: newContexts(contexts), clusters: newClusters(clusters), users: newUsers(users) };
+  } catch (error) {
+    throw new RangeError(`"${path}" is no kubeconfig: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function valueIn(text: string, path: string): unknown {
+  try {
+    return load(text);
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error;
+    throw new RangeError(`"${path}" does not read: line ${(error.mark?.line ?? 0) + 1}: ${error.reason}`, { cause: error });
+  }
 }
 
 /** RangeError where this is no pod. `server` is asked instead of the Service, which may need us first. */

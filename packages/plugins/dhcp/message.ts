@@ -82,16 +82,27 @@ export function decodeMessage(bytes: Uint8Array): Message {
 
 /** The options' own place first, then the two places that a server short of room may use as well, in the RFC's order. */
 function optionsIn(bytes: Uint8Array): Options {
-  const found = new Map<number, Uint8Array>();
+  const found = new Map<number, Uint8Array[]>();
   collect(bytes.subarray(COOKIE_AT + 4), found);
-  const overload = found.get(OVERLOAD)?.[0] ?? 0;
+  const overload = joined(found.get(OVERLOAD) ?? [])[0] ?? 0;
   if ((overload & 1) !== 0) collect(bytes.subarray(FILE_AT, COOKIE_AT), found);
   if ((overload & 2) !== 0) collect(bytes.subarray(SNAME_AT, FILE_AT), found);
   found.delete(OVERLOAD);
-  return found;
+  return new Map([...found].map(([code, pieces]) => [code, joined(pieces)]));
 }
 
-function collect(bytes: Uint8Array, found: Map<number, Uint8Array>): void {
+/** In the order in which they came; at once, for each piece anew would cost the square of what a server sends. */
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+function collect(bytes: Uint8Array, found: Map<number, Uint8Array[]>): void {
   for (let at = 0; at < bytes.length; ) {
     const code = bytes[at++] ?? END;
     if (code === END) return;
@@ -100,7 +111,9 @@ function collect(bytes: Uint8Array, found: Map<number, Uint8Array>): void {
     if (length === undefined || at + length > bytes.length) {
       throw new RangeError(`Cannot read DHCP option ${code}: ${length ?? "no"} bytes are said to follow (at most ${bytes.length - at} are wanted)`);
     }
-    found.set(code, Uint8Array.of(...(found.get(code) ?? []), ...bytes.subarray(at, at + length)));
+    const pieces = found.get(code) ?? [];
+    pieces.push(bytes.subarray(at, at + length));
+    found.set(code, pieces);
     at += length;
   }
 }

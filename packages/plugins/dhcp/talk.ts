@@ -25,7 +25,7 @@ const kept = list(object({ containerId: [string, required, "The container."], if
 
 /** Reads a question. CniError 7 where it is none. */
 export function questionFrom(line: string): Question {
-  const json = parseJson(line);
+  const json = lineIn(line);
   const asked = isObject(json) ? json : {};
   const verb = find(asked, "do");
   if (verb === "add") return { do: verb, wish: parseWish(find(asked, "wish")) };
@@ -33,6 +33,14 @@ export function questionFrom(line: string): Question {
   if (verb === "collect") return { do: verb, network: string.parse(find(asked, "network"), "network"), keep: kept.parse(find(asked, "keep"), "keep") };
   if (verb === "status") return { do: verb };
   throw new CniError(ErrorCode.INVALID_CONFIG, `the DHCP daemon does not understand ${JSON.stringify(verb)} (add, show, release, collect or status is wanted)`);
+}
+
+function lineIn(line: string): unknown {
+  try {
+    return parseJson(line);
+  } catch (error) {
+    throw new CniError(ErrorCode.INVALID_CONFIG, `the DHCP daemon was asked ${JSON.stringify(line.slice(0, 60))} (JSON is wanted)`, { cause: error });
+  }
 }
 
 /** What came of it: what the daemon answered, or why there is no daemon to answer. */

@@ -7,7 +7,7 @@
  * by whom GC knows what is its own to collect. A file cut short by a death is none, and then nothing was changed yet.
  */
 import { encode, find, type Attachment, type JsonObject } from "@vethwork/cni";
-import { deleteFile, ensureFolder, folderOf, listFolder, parseMac, writeText, type Link, type LinkChanges } from "@vethwork/linux";
+import { deleteFile, ensureFolder, folderOf, ignore, listFolder, parseMac, writeText, type Link, type LinkChanges } from "@vethwork/linux";
 import { findObject } from "../shared/object-file.ts";
 
 /** What tuning changes of an interface. */
@@ -35,11 +35,22 @@ export function findBackup(file: string): LinkSettings[] {
   const { mtu, mac, promisc, allmulti, txQLen } = readBackup(file) ?? {};
   return [
     ...(typeof mtu === "number" ? [{ mtu }] : []),
-    ...(typeof mac === "string" ? [{ mac: parseMac(mac) }] : []),
+    ...(typeof mac === "string" ? macIn(mac) : []),
     ...(typeof promisc === "boolean" ? [{ promisc }] : []),
     ...(typeof allmulti === "boolean" ? [{ allmulti }] : []),
     ...(typeof txQLen === "number" ? [{ txQueueLength: txQLen }] : []),
   ];
+}
+
+/** Whoever spoilt the file must not keep DEL from bringing back the rest. */
+function macIn(text: string): LinkSettings[] {
+  try {
+    return [{ mac: parseMac(text) }];
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    ignore(error, "what does not read was not kept");
+    return [];
+  }
 }
 
 /** Forgets it. */
