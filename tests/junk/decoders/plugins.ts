@@ -8,17 +8,17 @@ import { parseHeld, parseLease as parseDhcpLease, parseOwner, parseWish } from "
 import { leasesIn } from "@vethwork/plugins/dhcp/leases.ts";
 import { decodeMessage, encodeMessage } from "@vethwork/plugins/dhcp/message.ts";
 import { questionFrom } from "@vethwork/plugins/dhcp/talk.ts";
-import { OPTION } from "@vethwork/plugins/dhcp/values.ts";
+import { OPTION, entry } from "@vethwork/plugins/dhcp/values.ts";
 import { policyIn } from "@vethwork/plugins/firewall/wish.ts";
 import { findStash, listStashes } from "@vethwork/plugins/flannel/stash.ts";
-import { parseLease, readLease } from "@vethwork/plugins/flannel/subnet-env.ts";
+import { findLease, parseLease, readLease } from "@vethwork/plugins/flannel/subnet-env.ts";
 import { dnsIn, parseResolvConf } from "@vethwork/plugins/host-local/resolv-conf.ts";
 import { argumentsOf } from "@vethwork/plugins/shared/arguments.ts";
 import { openBook } from "@vethwork/plugins/shared/ipam/book.ts";
 import { ownerIn, parseEntry } from "@vethwork/plugins/shared/ipam/entry.ts";
 import { poolOf } from "@vethwork/plugins/shared/ipam/pool.ts";
+import { findObject } from "@vethwork/plugins/shared/object-file.ts";
 import { collectBackups, findBackup } from "@vethwork/plugins/tuning/backup.ts";
-import { entry } from "@vethwork/plugins/dhcp/values.ts";
 import type { Decoder } from "../trial.ts";
 import { inFolder, ofBytes, ofJson, ofText } from "./stock.ts";
 
@@ -103,6 +103,8 @@ export const decoders: readonly Decoder[] = [
   ofText("flannel: stash", [JSON.stringify(delegate)], stash, { throws: [], inputs: 300 }),
   ofText("flannel: subnet.env", [flannel, flannelSix], parseLease, { words: flannelSix.split(/[\n=]/) }),
   ofText("flannel: the file of it", [flannel], read(readLease), { throws: [CniError], inputs: 200 }),
+  ofText("flannel: the file of it, for DEL", [flannel], read(findLease), { throws: [], inputs: 200 }),
+  ofText("plugins: a file with an object", [JSON.stringify(delegate)], read(findObject), { throws: [], inputs: 200 }),
   ofText("firewall: comment", ["pods/c1/eth0 isolated cni0", "pods/c1/eth0"], policyIn, { throws: [] }),
   ofBytes("dhcp: message", [ack], (bytes) => decodeMessage(bytes)),
   ofBytes("dhcp: grant", [ack], grant, { words: ["\x03\xc0\x00", "\x35\x01\x05", "\x77\x02\xc0\x00"] }),
