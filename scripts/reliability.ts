@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startNode } from "../tests/conformance/node/node.ts";
 import type { Crowd } from "../tests/reliability/crowd.ts";
-import { modesTable, page, playedTable, withSection } from "../tests/reliability/page.ts";
+import { page, playedTable, withSection } from "../tests/reliability/page.ts";
 import type { Played } from "../tests/reliability/play.ts";
 import { rows } from "../tests/reliability/rows.ts";
 import { playAll } from "../tests/reliability/run.ts";
@@ -37,7 +37,6 @@ async function main(): Promise<number> {
   if (values.only !== undefined) return 0;
   let text = readFileSync(page, "utf8");
   text = withSection(text, "faults", playedTable(played));
-  text = withSection(text, "modes", modesTable());
   if (!values["no-crowds"]) text = withSection(text, "floods", await crowdsTable());
   writeFileSync(page, text);
   return 0;

@@ -1,6 +1,5 @@
 /** The parts of docs/reliability.md that a program writes, and reads again to hold them against the next run. */
 import { join } from "node:path";
-import { modes } from "./modes.ts";
 import type { Played } from "./play.ts";
 
 export const page = join(import.meta.dir, "../../docs/reliability.md");
@@ -28,10 +27,6 @@ export function playedTable(played: readonly Played[]): string {
       ? `| ${name} | ${calls.ADD} | ${outcomes.undone} | ${outcomes.wentOn} | ${outcomes.cleared} | ${calls.DEL} | ${outcomes.repeated} | ${outcomes.deleted} |`
       : `| ${name} | not played: the kernel of this run lacks it | | | | | | |`);
   return `${HEAD}\n${lines.join("\n")}`;
-}
-
-export function modesTable(): string {
-  return `| path | mode | by | |\n|---|---|---|---|\n${modes.map(({ path, mode, by, why }) => `| \`${path}\` | ${mode} | ${by} | ${why} |`).join("\n")}`;
 }
 
 /** How many calls the page says that a row makes; undefined where it was not played. */
