@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { types } from "../../packages/plugins/registry.ts";
-import { faultyBinFolder, onStage, stageLacks } from "../../packages/plugins/testing/stage.ts";
+import { faultyBinFolder, onStage, stageLacks, type Stage } from "../../packages/plugins/testing/stage.ts";
 import { missing, skipped } from "../conformance/node/needs.ts";
 import { page, statedCalls } from "./page.ts";
 import type { Played } from "./play.ts";
@@ -55,22 +55,38 @@ test.skipIf(straceLacks !== "")(skipped("every system call that a plugin makes i
   for (const name of ["bridge", "vethwork", "ptp", "host-local"]) {
     const plugin = rows.find((row) => row.name === name)?.plugins[0];
     if (!plugin) continue;
-    for (const command of ["ADD", "DEL"]) {
-      const trace = join(stage.node.dir, "trace");
-      rmSync(trace, { force: true });
-      const env = { CNI_COMMAND: command, CNI_CONTAINERID: pod.name, CNI_NETNS: pod.netns, CNI_IFNAME: "eth0", CNI_PATH: faultyBinFolder, VETHWORK_FAULT: "count" };
-      const config = JSON.stringify({ cniVersion: "1.0.0", name: "mynet", ...plugin });
-      const { code, err } = await stage.node.exec(["strace", "-qq", "-o", trace, "-e", `trace=${WORLDLY}`, join(faultyBinFolder, plugin.type)], { env, stdin: config });
-      expect({ name, command, code, traced: existsSync(trace) }).toEqual({ name, command, code: 0, traced: true });
-      const announced = err.trim().split("\n").map((line) => line.replace(/^\d+ /, ""));
-      const made = withoutRuntimes(readFileSync(trace, "utf8").trim().split("\n")).map((line) => /^\w+/.exec(line)?.[0] ?? line);
-      const begin = made.findIndex((_, at) => madeAt(made, at, announced));
-      const word = (call: string): string => call.split(" ")[0] ?? "";
-      const wanted = announced.map((call) => SYSCALLS[word(call)] ?? (/^(?:open|close|read|write|statx|unlinkat|utimensat|mkdir|rename|socket|setsockopt|setns|flock|fstatfs|getdents64) /.test(call) ? word(call) : "sendto"));
-      expect({ name, command, made: made.slice(Math.max(begin, 0), Math.max(begin, 0) + wanted.length) }).toEqual({ name, command, made: wanted });
+    // The runtime under it has threads, and a mind of its own, now and then; what the plugin does unannounced, it does each time.
+    let differs = "at first";
+    for (let tries = 0; tries < 3 && differs !== ""; tries++) {
+      differs = "";
+      for (const command of ["ADD", "DEL"]) {
+        const { announced, made } = await traced(stage, { ...plugin, command });
+        const begin = made.findIndex((_, at) => announced.slice(0, 4).every((call, more) => made[at + more] === call));
+        const end = begin + announced.length;
+        if (begin < 0 || announced.join() !== made.slice(begin, end).join()) differs += `${command}: announced ${announced.join(" ")}; made ${made.slice(Math.max(begin, 0)).join(" ")}\n`;
+      }
     }
+    expect({ name, differs }).toEqual({ name, differs: "" });
   }
 }), 60_000);
+
+/** The system calls that a plugin has announced, and those that strace has seen. */
+async function traced(stage: Stage, { command, ...plugin }: { command: string; type: string }): Promise<{ announced: string[]; made: string[] }> {
+  const trace = join(stage.node.dir, "trace");
+  rmSync(trace, { force: true });
+  const env = { CNI_COMMAND: command, CNI_CONTAINERID: pod.name, CNI_NETNS: pod.netns, CNI_IFNAME: "eth0", CNI_PATH: faultyBinFolder, VETHWORK_FAULT: "count" };
+  const stdin = JSON.stringify({ cniVersion: "1.0.0", name: "mynet", ...plugin });
+  const { code, err } = await stage.node.exec(["strace", "-qq", "-o", trace, "-e", `trace=${WORLDLY}`, join(faultyBinFolder, plugin.type)], { env, stdin });
+  expect({ type: plugin.type, command, code, traced: existsSync(trace) }).toEqual({ type: plugin.type, command, code: 0, traced: true });
+  const made = withoutRuntimes(readFileSync(trace, "utf8").trim().split("\n")).map((line) => /^\w+/.exec(line)?.[0] ?? line);
+  return { announced: err.trim().split("\n").map((line) => syscallOf(line.replace(/^\d+ /, ""))), made };
+}
+
+/** What glibc asks the kernel for a call that was announced: a function of its by name, or a request by netlink. */
+function syscallOf(call: string): string {
+  const [word = ""] = call.split(" ");
+  return SYSCALLS[word] ?? (WORLDLY.split(",").includes(word) ? word : "sendto");
+}
 
 /** The trace without what the runtime looks up for itself, now and then: how much memory there is. */
 function withoutRuntimes(lines: readonly string[]): string[] {
@@ -82,9 +98,4 @@ function withoutRuntimes(lines: readonly string[]): string[] {
     if (line.startsWith(`close(${own})`)) own = "";
     return !isOwn;
   });
-}
-
-/** Whether what is announced begins here: the plugin reads its configuration, twice, and then looks at the namespace. */
-function madeAt(made: readonly string[], at: number, announced: readonly string[]): boolean {
-  return announced.slice(0, 4).every((call, more) => made[at + more] === (SYSCALLS[call.split(" ")[0] ?? ""] ?? call.split(" ")[0]));
 }
