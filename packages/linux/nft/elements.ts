@@ -93,10 +93,26 @@ function after(part: Part | undefined): Ip | undefined {
 /** Of a message with elements: those that have the text in them, read, and how many there are. A search through bytes costs a fraction of reading them. */
 export function commentedIn(message: Uint8Array, text: string): { found: WireElement[]; count: number } {
   const wanted = new TextEncoder().encode(text);
-  const list = attributesOf("elements", message.subarray(setElements.header.size)).find(({ type }) => type === NFTA_SET_ELEM_LIST.table.ELEMENTS[0]);
-  const bodies = list ? attributesOf("elements", list.body).map(({ body }) => body) : [];
-  return { found: bodies.filter((body) => Buffer.from(body.buffer, body.byteOffset, body.length).includes(wanted)).map((body) => NFTA_SET_ELEM.read(body)), count: bodies.length };
+  const bodies = bodiesIn(message);
+  return { found: bodies.filter((body) => bufferOf(body).includes(wanted)).map((body) => NFTA_SET_ELEM.read(body)), count: bodies.length };
 }
+
+/** Of a message with elements: each one's key as text. */
+export function keysIn(message: Uint8Array): string[] {
+  return bodiesIn(message).map((body) => {
+    const key = attributesOf("element", body).find(({ type }) => type === KEY);
+    return key ? bufferOf(key.body).toString("latin1") : "";
+  });
+}
+
+const [KEY] = NFTA_SET_ELEM.table.KEY;
+
+function bodiesIn(message: Uint8Array): Uint8Array[] {
+  const list = attributesOf("elements", message.subarray(setElements.header.size)).find(({ type }) => type === NFTA_SET_ELEM_LIST.table.ELEMENTS[0]);
+  return list ? attributesOf("elements", list.body).map(({ body }) => body) : [];
+}
+
+const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
 /** What the kernel tells of a set's elements, as they were put in. */
 export function elementsFrom(set: NftSet, wire: readonly WireElement[]): KernelElement[] {

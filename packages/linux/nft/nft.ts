@@ -20,7 +20,7 @@ import { NFT_MSG, chain as chainMessage, expressions, generation as generationMe
 import { NFNL_MSG_BATCH, NFNL_SUBSYS, NFPROTO, batchEdge } from "../uapi/nfnetlink.ts";
 import type { Codec } from "../wire/codec.ts";
 import { HOOKS, changesInto, ofElements, typeOf, type Change } from "./change.ts";
-import { commentedIn, elementsFrom } from "./elements.ts";
+import { commentedIn, elementsFrom, keysIn } from "./elements.ts";
 import type { Chain, KernelElement, Key, NftSet, Table, TableFamily } from "./objects.ts";
 import { FAMILIES, type KernelRule } from "./rule.ts";
 
@@ -55,6 +55,8 @@ export interface Nft {
 const PATIENCE_MS = 10_000;
 const QUEUE_AFTER = 3;
 const ABSENT = ["ENOENT"] as const;
+/** A set grows by the double, each time in some milliseconds. */
+const GROWTHS = 20;
 
 /**
  * @param socket the netfilter socket of the namespace whose rules are meant, opened when first used
@@ -63,6 +65,25 @@ const ABSENT = ["ENOENT"] as const;
 export function createNft(socket: () => NetlinkSocket, queue: () => Disposable): Nft {
   const dump = <T, R>(what: string, ask: { message: number; codec: Codec<T>; value: T }, decode: (body: Uint8Array) => R): R[] =>
     unless(ABSENT, () => socket().dump({ what, type: typeOf(ask.message), codec: ask.codec, value: ask.value }, decode)) ?? [];
+
+  /**
+   * The kernel tells a set by position, and a hash table that grows meanwhile, in the background, changes positions: as many elements as it
+   * then tells twice it does not tell at all (net/netfilter/nft_set_hash.c). So one that comes twice is the sign to ask again.
+   */
+  const dumpElements = <R>(set: NftSet, decode: (body: Uint8Array) => R): R[] => {
+    const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) };
+    for (let tries = 1; ; tries++) {
+      const keys = new Set<string>();
+      let count = 0;
+      const parts = dump(`list elements of "${set.name}"`, ask, (body) => {
+        if (!set.interval) for (const key of keysIn(body)) count = keys.add(key) && count + 1;
+        return decode(body);
+      });
+      if (keys.size === count) return parts;
+      if (tries === GROWTHS) throw new KernelError(`Cannot list elements of "${set.name}"`, "EINTR", { reason: `it grew during each of ${tries} dumps` });
+      pause(tries);
+    }
+  };
 
   const generation = (): number => {
     const ask = { what: "get the generation of the rules", type: typeOf(NFT_MSG.GETGEN), codec: generationMessage, value: {} };
@@ -130,10 +151,7 @@ export function createNft(socket: () => NetlinkSocket, queue: () => Disposable):
       const value = { nfgen_family: FAMILIES[table.family], attrs: { TABLE: table.name } };
       return dump(`list rules of table "${table.name}"`, { message: NFT_MSG.GETRULE, codec: ruleMessage, value }, ruleFrom);
     },
-    elements: (set) => {
-      const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) };
-      return elementsFrom(set, dump(`list elements of "${set.name}"`, ask, elementsIn).flat());
-    },
+    elements: (set) => elementsFrom(set, dumpElements(set, elementsIn).flat()),
     readElements: (set, visitor) => {
       const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) };
       // The parts of a plain interval are two elements, which may come in two messages.
@@ -142,8 +160,7 @@ export function createNft(socket: () => NetlinkSocket, queue: () => Disposable):
       else nft.elements(set).forEach(visitor);
     },
     elementsOf: (set, beginning) => {
-      const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) };
-      const parts = dump(`list elements of "${set.name}"`, ask, (body) => commentedIn(body, beginning));
+      const parts = dumpElements(set, (body) => commentedIn(body, beginning));
       const found = elementsFrom(set, parts.flatMap((part) => part.found)).filter(({ comment = "" }) => comment.startsWith(beginning));
       return { found, others: parts.reduce((sum, { count }) => sum + count, 0) - found.length };
     },

@@ -30,6 +30,9 @@ const listed: readonly VmProgram[] = [
   { file: "packages/linux/vlans.root.test.ts", titles: [] },
 ];
 
+/** Not there, since thousands of starts on an emulated processor take hours: who has a kernel with these links runs them at home. */
+export const tooLong: readonly string[] = ["tests/reliability/faults.root.test.ts"];
+
 /** Of files that hold more than what asks for the kernel. */
 const partOf: Readonly<Record<string, string>> = { "packages/agent/datapath/open.root.test.ts": "encrypted" };
 

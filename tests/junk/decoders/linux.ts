@@ -6,7 +6,7 @@ import { parseCidr, parseIp, parseMac } from "@vethwork/linux";
 import { ipFrom } from "@vethwork/linux/ip.ts";
 import { macFrom } from "@vethwork/linux/mac.ts";
 import { answersIn } from "@vethwork/linux/netlink.ts";
-import { commentedIn } from "@vethwork/linux/nft/elements.ts";
+import { commentedIn, keysIn } from "@vethwork/linux/nft/elements.ts";
 import { TYPES, split } from "@vethwork/linux/nft/types.ts";
 import { userdataText } from "@vethwork/linux/nft/userdata.ts";
 import { datagramIn, frameOf } from "@vethwork/linux/packets.ts";
@@ -35,6 +35,7 @@ export const decoders: readonly Decoder[] = [
   ofBytes("netlink: answers", [Uint8Array.of(36, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 239, 255, 255, 255, 16, 0, 0, 0, 16, 0, 5, 0, 1, 0, 0, 0, 9, 0, 0, 0), Uint8Array.of(16, 0, 0, 0, 3, 0, 2, 0, 1, 0, 0, 0, 9, 0, 0, 0)], answersIn),
   ofBytes("netlink: attributes", [Uint8Array.of(8, 0, 1, 0, 1, 2, 3, 4, 5, 0, 2, 128, 9, 0, 0, 0)], (bytes) => attributesOf("any", bytes)),
   ofBytes("nftables: elements with a comment", seedsOfElements, (bytes) => commentedIn(bytes, "pods/c1")),
+  ofBytes("nftables: keys of elements", seedsOfElements, keysIn),
   ofBytes("nftables: user data", [Uint8Array.of(0, 3, 97, 98, 0, 240, 4, 1, 2, 3, 4)], (bytes) => [userdataText(bytes), userdataText(bytes, 240)], { throws: [] }),
   ofBytes("nftables: keys of sets", [new Uint8Array(64).fill(7)], (bytes) => {
     const all = Object.keys(TYPES).filter((name): name is keyof typeof TYPES => name in TYPES);
