@@ -19,7 +19,8 @@
  */
 import { CniError, ErrorCode, createUndo, definePlugin, type Args } from "@vethwork/cni";
 import { KernelError, Netns, type Link } from "@vethwork/linux";
-import { CHANGED, interfaceOf, resultBefore } from "../shared/chained.ts";
+import { interfaceOf, resultBefore } from "../shared/chained.ts";
+import { complain } from "../shared/complaint.ts";
 import { openPod } from "../shared/pod.ts";
 import { collectIfbs, deleteIfbs } from "./ifb.ts";
 import { lanesOf, type Lane } from "./lanes.ts";
@@ -51,7 +52,7 @@ export default definePlugin({
     using pod = openPod(args.netns);
     const place = placeFor({ host, pod }, given.name, args);
     const faults = shapingFaults(place, lanesAt(place, host, limits));
-    if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not limited as it was: ${faults.join("; ")}`);
+    complain(`container "${args.containerId}" is not limited as it was`, faults);
   },
 
   // DEL: all but the ifbs goes with the interface.

@@ -20,6 +20,7 @@
  */
 import { CniError, ErrorCode, definePlugin, type Result, type Route } from "@vethwork/cni";
 import { Netns, parseCidr, pause, type Link } from "@vethwork/linux";
+import { complain } from "../shared/complaint.ts";
 import { ensureForwarding } from "../shared/forwarding.ts";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "../shared/ipam/delegate.ts";
 import { collectMasquerade, deleteMasquerade, ensureMasquerade } from "../shared/masquerade/masquerade.ts";
@@ -32,9 +33,6 @@ import { options, planOf, type Plan } from "./options.ts";
 import { collectSpoofChecks, deleteSpoofCheck, ensureSpoofCheck } from "./spoof.ts";
 import { ensureAddress, ensureBridge, firstOf, gatewayOf } from "./switch.ts";
 import { deleteGatewayLinkIfUnused, ensureGatewayLink, joinVlans } from "./vlan.ts";
-
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 
 export default definePlugin({
   type: "bridge",
@@ -92,7 +90,7 @@ export default definePlugin({
     using host = Netns.host();
     using pod = openPod(args.netns);
     const faults = bridgeFaults(host, pod, { plan: planOf(config, args), args, prevResult });
-    if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was added: ${faults.join("; ")}`);
+    complain(`container "${args.containerId}" is not as it was added`, faults);
   },
 
   // DEL may be called twice, late, or after an ADD that failed. The address goes first, before anything that may be gone.

@@ -20,6 +20,7 @@
 import { CniError, ErrorCode, definePlugin, find, type Args } from "@vethwork/cni";
 import { parseCidr } from "@vethwork/linux";
 import { ownerOf } from "../shared/attachment.ts";
+import { CHANGED } from "../shared/complaint.ts";
 import { isStale, parseLease, type Lease, type Owner, type Wish } from "./lease.ts";
 import { folderFor, leasesIn } from "./leases.ts";
 import { askedOptions, options, toldOptions, type Config } from "./options.ts";
@@ -27,9 +28,6 @@ import { sendRelease } from "./release.ts";
 import { tellOf } from "./requests.ts";
 import { resultOf } from "./result.ts";
 import { ask, type Question } from "./talk.ts";
-
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 
 export default definePlugin({
   type: "dhcp",

@@ -15,10 +15,11 @@
  * By nftables, iptables or firewalld: ./backends.ts says by which, and each has a file. Same options and results as the
  * reference plugin, and with iptables and firewalld the same rules.
  */
-import { CniError, config, definePlugin, invalidOption, oneOf, string, type Context, type Parser, type Result } from "@vethwork/cni";
+import { config, definePlugin, invalidOption, oneOf, string, type Context, type Parser, type Result } from "@vethwork/cni";
 import { Netns, type Link } from "@vethwork/linux";
 import { ownerOf } from "../shared/attachment.ts";
-import { CHANGED, resultBefore } from "../shared/chained.ts";
+import { resultBefore } from "../shared/chained.ts";
+import { complain } from "../shared/complaint.ts";
 import { collectFirewall, deleteFirewall, ensureFirewall, firewallFaults, isOurs, statusOfFirewall } from "./backends.ts";
 import { wishOf, type Wish } from "./wish.ts";
 
@@ -66,7 +67,7 @@ export default definePlugin({
     using host = Netns.host();
     const ports = isOurs(host, wish.owner) ? portsToIsolate(host, wish, before) : [];
     const faults = [...firewallFaults(host, context.config, wish), ...ports.map(({ name }) => `"${name}" is no isolated port of "${wish.bridge}"`)];
-    if (faults.length > 0) throw new CniError(CHANGED, `container "${context.args.containerId}" is not as it was added: ${faults.join("; ")}`);
+    complain(`container "${context.args.containerId}" is not as it was added`, faults);
   },
 
   // DEL needs neither a result nor a namespace: whose something is, is written on it or beside it.

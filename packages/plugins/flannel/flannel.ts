@@ -23,13 +23,11 @@ import { CniError, ErrorCode, definePlugin, delegateAdd, delegateCheck, delegate
 import { ignore } from "@vethwork/linux";
 import bridge from "../bridge/bridge.ts";
 import ptp from "../ptp/ptp.ts";
+import { CHANGED, complain } from "../shared/complaint.ts";
 import { delegationTo, findDelegate } from "../shared/delegate.ts";
 import { DEFAULTS, delegateFor, leaseFaults, options, type Config, type Delegate } from "./plan.ts";
 import { findStash, forgetStash, keepStash, listStashes, refuseIfKept, type Place, type Stash } from "./stash.ts";
 import { findLease, readLease, type Lease } from "./subnet-env.ts";
-
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 
 export default definePlugin({
   type: "flannel",
@@ -68,7 +66,7 @@ export default definePlugin({
     delegateCheck(callOf(kept.type, { args, raw: asAsked(context, kept) }));
     const lease = findLease(subnetFileOf(given));
     const faults = lease ? leaseFaults(kept, given, lease) : [];
-    if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as flannel would have it now: ${faults.join("; ")}`);
+    complain(`container "${args.containerId}" is not as flannel would have it now`, faults);
   },
 
   // DEL may be called twice, or after an ADD that came to nothing: then nothing is kept, and there is nothing to do.

@@ -15,13 +15,11 @@
  */
 import { CniError, ErrorCode, definePlugin, type Result } from "@vethwork/cni";
 import { Netns, type Link } from "@vethwork/linux";
+import { complain } from "../shared/complaint.ts";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "../shared/ipam/delegate.ts";
 import { openPod } from "../shared/pod.ts";
 import { attachmentFaults, dressInterface } from "../shared/pod-interface.ts";
 import { findDevice, isUserSpace, options } from "./device.ts";
-
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 
 export default definePlugin({
   type: "host-device",
@@ -50,7 +48,7 @@ export default definePlugin({
     if (isUserSpace(config)) return;
     using pod = openPod(args.netns);
     const faults = attachmentFaults(pod, args, prevResult);
-    if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was added: ${faults.join("; ")}`);
+    complain(`container "${args.containerId}" is not as it was added`, faults);
   },
 
   // DEL: the address first. A pod that is gone has given its card back by itself: the kernel sees to that.

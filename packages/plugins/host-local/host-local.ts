@@ -15,6 +15,7 @@ import { CniError, ErrorCode, definePlugin, type IpConfig } from "@vethwork/cni"
 import { cidrOf, ensureFolder, parseCidr, parseIp, type Ip } from "@vethwork/linux";
 import { argumentsOf } from "../shared/arguments.ts";
 import type { Attached } from "../shared/attachment.ts";
+import { CHANGED } from "../shared/complaint.ts";
 import { findBook, openBook, type Wish } from "../shared/ipam/book.ts";
 import { isIn, sizeOf, type Pool } from "../shared/ipam/pool.ts";
 import { resultFrom } from "../shared/ipam/lease.ts";
@@ -22,9 +23,6 @@ import { options, type Config } from "./options.ts";
 import { setsOf, textOf } from "./ranges.ts";
 import { requestsOf } from "./requested.ts";
 import { dnsIn } from "./resolv-conf.ts";
-
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 
 export default definePlugin({
   type: "host-local",

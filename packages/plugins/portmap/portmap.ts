@@ -18,7 +18,8 @@
 import { CniError, ErrorCode, definePlugin } from "@vethwork/cni";
 import { Netns } from "@vethwork/linux";
 import { hostEndName, ownerOf, ownersOf, type Owner } from "../shared/attachment.ts";
-import { CHANGED, resultBefore } from "../shared/chained.ts";
+import { resultBefore } from "../shared/chained.ts";
+import { complain } from "../shared/complaint.ts";
 import { networkMark, ownerMark } from "../shared/names.ts";
 import { hasNftables } from "../shared/nftables.ts";
 import { forgetEarlierFlows, forgetFlowsTo } from "./flows.ts";
@@ -57,7 +58,7 @@ export default definePlugin({
     if (plan.mappings.length === 0) return;
     using host = Netns.host();
     const faults = faultsOf(host, plan);
-    if (faults.length > 0) throw new CniError(CHANGED, `ports of container "${plan.args.containerId}" are not as they were mapped: ${faults.join("; ")}`);
+    complain(`ports of container "${plan.args.containerId}" are not as they were mapped`, faults);
   },
 
   // DEL: whatever rules are the attachment's, of either backend, this plugin's or the reference's. What the runtime says of

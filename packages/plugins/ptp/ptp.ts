@@ -21,6 +21,7 @@
  */
 import { CniError, ErrorCode, boolean, config, definePlugin, integer, type ConfigOf, type Result } from "@vethwork/cni";
 import { Netns, cidrOf, networkOf, parseCidr, parseIp, sameCidr, type Cidr, type Ip, type Link } from "@vethwork/linux";
+import { complain } from "../shared/complaint.ts";
 import { ensureForwarding, isForwarding } from "../shared/forwarding.ts";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "../shared/ipam/delegate.ts";
 import { collectMasquerade, deleteMasquerade, ensureMasquerade, masqueradeBackend, masqueradeFaults } from "../shared/masquerade/masquerade.ts";
@@ -36,8 +37,6 @@ const options = config({
 });
 type Config = ConfigOf<typeof options>;
 
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 const [BOOT, LINK, HOST] = [3, 253, 254]; // rtnetlink.h: RTPROT_BOOT, RT_SCOPE_LINK, RT_SCOPE_HOST
 
 export default definePlugin({
@@ -92,7 +91,7 @@ export default definePlugin({
       ...(near ? ends.flatMap((end) => nodeFaults(host, near, end)) : ["the cable's end on the node is gone"]),
       ...(given.ipMasq ? masqueradeFaults(host, context, prevResult.ips) : []),
     ];
-    if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was added: ${faults.join("; ")}`);
+    complain(`container "${args.containerId}" is not as it was added`, faults);
   },
 
   // DEL may be called twice, late, or after an ADD that failed. The address goes first, before anything that may be gone.

@@ -20,6 +20,7 @@
 import { CniError, ErrorCode, config, definePlugin, invalidOption, object, required, stringList, type Args, type ConfigOf, type Parser, type Result } from "@vethwork/cni";
 import { Netns, parseCidr } from "@vethwork/linux";
 import { interfaceOf, resultBefore } from "../shared/chained.ts";
+import { complain } from "../shared/complaint.ts";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "../shared/ipam/delegate.ts";
 import { openPod } from "../shared/pod.ts";
 import { interfaceFaults } from "../shared/pod-interface.ts";
@@ -45,8 +46,6 @@ const options = config({
 });
 type Config = ConfigOf<typeof options>;
 
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 /** The kernel takes less than IFALIASZ (linux/if.h), 256, and we end the text with a zero. */
 const LONGEST = 254;
 
@@ -97,7 +96,7 @@ export default definePlugin({
       ...interfaceFaults(pod, args.ifname, before),
       ...(alias === label ? [] : [`"${args.ifname}" has the label ${JSON.stringify(alias)} instead of ${JSON.stringify(label)}`]),
     ];
-    if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was added: ${faults.join("; ")}`);
+    complain(`container "${args.containerId}" is not as it was added`, faults);
   },
 
   // DEL may be called twice, late, and for a pod whose namespace is gone: what is not there is done. Books come first, before anything

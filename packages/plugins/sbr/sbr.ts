@@ -19,7 +19,8 @@
  */
 import { CniError, ErrorCode, boolean, config, definePlugin, integer, ip, list, type Args, type ConfigOf, type Context, type Result } from "@vethwork/cni";
 import { Netns, cidrOf, contains, networkOf, parseCidr, parseIp, sameCidr, sameIp, type Cidr, type Ip, type Link, type Route } from "@vethwork/linux";
-import { CHANGED, addressesOf, interfaceOf, resultBefore } from "../shared/chained.ts";
+import { addressesOf, interfaceOf, resultBefore } from "../shared/chained.ts";
+import { complain } from "../shared/complaint.ts";
 import { openPod } from "../shared/pod.ts";
 
 const options = config({
@@ -84,7 +85,7 @@ export default definePlugin({
     const sources = sourcesOf(given, args, resultBefore(context));
     using pod = openPod(args.netns);
     const faults = sources.flatMap((source) => sourceFaults(pod, source, { given, link: interfaceOf(pod, args) }));
-    if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was added: ${faults.join("; ")}`);
+    complain(`container "${args.containerId}" is not as it was added`, faults);
   },
 
   // DEL: rules outlive their interface; by the addresses of the result they are found when it is gone.

@@ -6,9 +6,6 @@
 import { CniError, ErrorCode, type Args, type IpConfig, type Result } from "@vethwork/cni";
 import type { Link, Netns } from "@vethwork/linux";
 
-/** The code of CHECK's complaints; the specification leaves those from 100 on to plugins: the attachment is not as ADD left it. */
-export const CHANGED = 100;
-
 /** What the plugins before made. CniError 7 where this one is the first, or the runtime kept nothing for CHECK. */
 export function resultBefore({ prevResult }: { prevResult: Result | undefined }): Result {
   if (prevResult) return prevResult;

@@ -13,12 +13,10 @@
 import { CniError, ErrorCode, type Context, type Dns, type Ipam, type Result } from "@vethwork/cni";
 import { Netns, isErrno, type Family, type Link } from "@vethwork/linux";
 import { hostEndName } from "./attachment.ts";
+import { complain } from "./complaint.ts";
 import { addIpam, checkIpam, collectIpam, deleteIpam, statusOfIpam } from "./ipam/delegate.ts";
 import { openPod } from "./pod.ts";
 import { attachmentFaults, dressInterface } from "./pod-interface.ts";
-
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 
 export type SubinterfaceContext = Context<{ ipam?: Ipam; dns?: Dns }>;
 
@@ -78,7 +76,7 @@ export function checkSubinterface(context: SubinterfaceContext, kind: string, fa
     ...(link && link.kind !== kind ? [`"${args.ifname}" is a ${link.kind || "device"}, no ${kind}`] : []),
     ...(link ? faultsOf(link, { host, pod }) : []),
   ];
-  if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was added: ${faults.join("; ")}`);
+  complain(`container "${args.containerId}" is not as it was added`, faults);
 }
 
 /** DEL: the address first, then the device; what is gone already is done. */

@@ -12,9 +12,9 @@ import { CniError, ErrorCode, atLeast, cidr, config, definePlugin, invalidOption
 import type { Args, IpConfig } from "@vethwork/cni";
 import { contains, parseCidr, parseIp } from "@vethwork/linux";
 import { argumentsOf } from "../shared/arguments.ts";
+import { CHANGED } from "../shared/complaint.ts";
 import { dns, resultFrom, routes } from "../shared/ipam/lease.ts";
 
-const CHANGED = 100; // the specification leaves codes from 100 on to plugins
 
 const options = config({
   ipam: [object({

@@ -15,7 +15,8 @@
  */
 import { CniError, ErrorCode, boolean, config, definePlugin, integer, mac, object, path, record, type Args, type ConfigOf, type Result } from "@vethwork/cni";
 import { KernelError, Netns, ignore, type Link } from "@vethwork/linux";
-import { CHANGED, interfaceOf, resultBefore } from "../shared/chained.ts";
+import { interfaceOf, resultBefore } from "../shared/chained.ts";
+import { complain } from "../shared/complaint.ts";
 import { ethernetMac, macArgument } from "../shared/mac.ts";
 import { openPod } from "../shared/pod.ts";
 import { backupFile, collectBackups, findBackup, forget, keep, type LinkSettings } from "./backup.ts";
@@ -84,7 +85,7 @@ export default definePlugin({
       ...sysctlsOf(given, args).flatMap(({ key, path, value }) => sysctlFaults(pod, { key, path, value })),
       ...(link ? linkFaults(link, settingsOf(given, args)) : [`the pod has no interface "${args.ifname}"`]),
     ];
-    if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was tuned: ${faults.join("; ")}`);
+    complain(`container "${args.containerId}" is not as it was tuned`, faults);
   },
 
   del({ config: { dataDir }, args }) {

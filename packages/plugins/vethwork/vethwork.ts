@@ -20,6 +20,7 @@
 import { CniError, ErrorCode, definePlugin, type Context, type Result } from "@vethwork/cni";
 import { Netns, cidrOf, deleteEmptyFolder, folderOf as parentOf, isErrno, isFile, parseCidr, parseIp, type Ip } from "@vethwork/linux";
 import { hostEndName, isOfNetwork, labelOf, type Attached } from "../shared/attachment.ts";
+import { complain } from "../shared/complaint.ts";
 import { ensureForwarding, isForwarding } from "../shared/forwarding.ts";
 import { openBook } from "../shared/ipam/book.ts";
 import { sizeOf } from "../shared/ipam/pool.ts";
@@ -28,9 +29,6 @@ import { openPod } from "../shared/pod.ts";
 import { deleteRules, ensureRules, findFaults, type NetworkRules } from "../shared/table.ts";
 import { ROUTE_PROTOCOL, addCable, cableFaults, defaultRoute, dressNode, dressPod, gatewayOf, worldMtu, type Cable } from "./cable.ts";
 import { folderOf, options, planOf, type Config, type Plan } from "./plan.ts";
-
-/** The specification leaves codes from 100 on to plugins: the attachment is not as ADD left it. */
-const CHANGED = 100;
 
 export default definePlugin({
   type: "vethwork",
@@ -88,7 +86,7 @@ export default definePlugin({
       ...plan.pools.filter(({ subnet }) => !isForwarding(host, subnet.family)).map(({ subnet }) => `the node does not forward IPv${subnet.family}`),
       ...findFaults(host, rulesFor(config, plan)),
     ];
-    if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was added: ${faults.join("; ")}`);
+    complain(`container "${args.containerId}" is not as it was added`, faults);
   },
 
   // DEL may be called twice, late, or after an ADD that was killed: what is gone already is done. The address goes

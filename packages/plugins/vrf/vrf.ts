@@ -20,7 +20,8 @@
  */
 import { CniError, ErrorCode, config, definePlugin, integer, required, string, type ConfigOf, type Context } from "@vethwork/cni";
 import { Netns, contains, parseCidr, sameCidr, type Cidr, type Link, type Route } from "@vethwork/linux";
-import { CHANGED, addressesOf, interfaceOf, resultBefore } from "../shared/chained.ts";
+import { addressesOf, interfaceOf, resultBefore } from "../shared/chained.ts";
+import { complain } from "../shared/complaint.ts";
 import { openPod } from "../shared/pod.ts";
 
 const options = config({
@@ -70,7 +71,7 @@ export default definePlugin({
       ...(vrf && link.master !== vrf.index ? [`"${link.name}" is not in "${vrfname}"`] : []),
       ...lost.map((address) => `"${link.name}" has lost its address ${address}`),
     ];
-    if (faults.length > 0) throw new CniError(CHANGED, `container "${args.containerId}" is not as it was added: ${faults.join("; ")}`);
+    complain(`container "${args.containerId}" is not as it was added`, faults);
   },
 
   // DEL: the interface comes out, if it is there, and the vrf goes with its last one.
