@@ -76,6 +76,9 @@ export interface AgentStatus {
   passes: { done: number; failedInARow: number };
 }
 
+/** Why there is a pass: the source has told of something. */
+export const SOURCE_IS_NEW = "the source has something new";
+
 export interface Agent extends AsyncDisposable {
   start(): void;
   /** One pass now, and whatever it is to be followed by; gives what was changed. */
@@ -215,7 +218,7 @@ export function createAgent(options: AgentOptions): Agent {
   return {
     start: () => {
       loop.poke("the agent was started");
-      source.start(() => loop.poke("the source has something new"));
+      source.start(() => loop.poke(SOURCE_IS_NEW));
     },
     passOnce: async () => {
       const changes = pass(new Set(["asked for"]));

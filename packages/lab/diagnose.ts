@@ -9,7 +9,7 @@
  */
 import { NETWORK_NAME, podNetwork } from "./plan.ts";
 import { isForwarding } from "@vethwork/plugins/shared/forwarding.ts";
-import { findFaults } from "@vethwork/plugins/shared/table.ts";
+import { findFaults, TABLE } from "@vethwork/plugins/shared/table.ts";
 import { wayOutFaults } from "@vethwork/plugins/shared/way-out.ts";
 import { cableFaults } from "@vethwork/plugins/vethwork/cable.ts";
 import { fdbIn, type Ip, type Link } from "@vethwork/linux";
@@ -90,7 +90,8 @@ function masqueradeOf(node: NodeParty): string[] {
   return faults.map((fault) => `${node.name}: ${fault}`);
 }
 
+/** Others' chains: ours are looked at rule by rule. */
 function filtersOf({ name, netns }: NodeParty): string[] {
-  const chains = netns.nft.chains().filter(({ base }) => base?.policy === "drop" || base?.type === "filter");
+  const chains = netns.nft.chains().filter(({ base, table }) => (base?.policy === "drop" || base?.type === "filter") && table.name !== TABLE.name);
   return chains.map(({ table, name: chain }) => `chain ${table.family} ${table.name} ${chain} on ${name}`);
 }

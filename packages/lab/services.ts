@@ -10,15 +10,17 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { isObject, type JsonObject } from "@vethwork/cni";
+import { SOURCE_IS_NEW } from "@vethwork/agent/agent.ts";
 import { eachAt, listAt, numberAt, objectAt, textAt } from "@vethwork/agent/readers/reading.ts";
 import { SERVICE_NAME } from "@vethwork/agent/readers/endpoint-slice.ts";
 import { documentsIn } from "@vethwork/agent/sources/documents.ts";
 import { unless, type Family } from "@vethwork/linux";
-import { CLUSTER } from "./agent.ts";
+import { CLUSTER, findStatus } from "./agent.ts";
 import { LabFailure } from "./failure.ts";
 import { listPods, type Lab, type LabPod } from "./lab.ts";
-import { fileIn } from "./machine.ts";
+import { fileIn, type Machine } from "./machine.ts";
 
+const PATIENCE_MS = 2_000;
 const SERVICES = join(CLUSTER, "services.yaml");
 export const serviceSubnet = (family: Family): string => (family === 4 ? "10.96.0.0/16" : "fd00:10:96::/112");
 /** The first address is the API server's in a cluster that has one. */
@@ -44,7 +46,21 @@ export async function keepSlices(lab: Lab): Promise<void> {
   const services = storedIn(lab);
   const cidrs = { apiVersion: "networking.k8s.io/v1", kind: "ServiceCIDR", metadata: { name: "kubernetes" }, spec: { cidrs: lab.size.families.map(serviceSubnet) } };
   const objects = [cidrs, ...services, ...services.flatMap((service) => lab.size.families.flatMap((family) => sliceOf(service, { pods, family })))];
-  for (const { machine } of lab.nodes) write(fileIn(machine, SERVICES), objects);
+  await Promise.all(lab.nodes.map(async ({ machine }) => {
+    const since = new Date().toISOString();
+    write(fileIn(machine, SERVICES), objects);
+    await untilTaken(machine, since);
+  }));
+}
+
+/** Waits until the node's agent has looked at its source since then. Where nothing is new for it, or there is no agent, that is not for ever. */
+async function untilTaken(machine: Machine, since: string): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (performance.now() < deadline) {
+    const told = findStatus(machine);
+    if (!told || (told.lastPass && told.lastPass.at > since && told.lastPass.why.includes(SOURCE_IS_NEW))) return;
+    await Bun.sleep(5);
+  }
 }
 
 const storedIn = ({ world }: Lab): JsonObject[] =>

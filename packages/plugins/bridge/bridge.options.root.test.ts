@@ -29,6 +29,10 @@ stageTest("hairpinMode and portIsolation are the port's, promiscMode is the brid
   expect(await reaches(stage, "pod2", "10.1.2.4")).toBe(false);
   for (const ip of ["10.1.2.1", "10.1.2.2", "fd00:1:2::1"]) expect({ ip, reached: await reaches(stage, "pod2", ip) }).toEqual({ ip, reached: true });
   expect(await stage.node.run(["ip", "link", "show", "cni0"])).toContain("PROMISC");
+  const [one] = isolated;
+  await stage.node.run(["bridge", "link", "set", "dev", one ? near(one) : "", "isolated", "off"]);
+  const checked = await stage.call({ command: "CHECK", config: { ...gateway, portIsolation: true, prevResult: one?.result }, ...(one && { pod: one.pod }) });
+  expect({ code: checked.code, says: find(checked.result, "msg") }).toEqual({ code: 1, says: expect.stringContaining("is not isolated") });
 });
 
 stageTest("macspoofchk drops what a pod sends with another MAC address, and only that", async (stage) => {

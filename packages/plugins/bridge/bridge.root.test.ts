@@ -14,7 +14,6 @@ interfaceSuite({
     ["the port", "ip link set NEAR nomaster", /"veth\w+" is no port of "cni0"/],
     ["the port's state", "ip link set NEAR down", /port "veth\w+" is down/],
     ["hairpin mode", "bridge link set dev NEAR hairpin on", /has hairpin mode on/],
-    ["isolation", "bridge link set dev NEAR isolated on", /is isolated/],
     ["the bridge", "ip link del cni0", /the bridge "cni0" is gone/],
     ["the bridge's state", "ip link set cni0 down", /the bridge "cni0" is down/],
     ["the bridge's MAC address", "ip link set cni0 address 02:00:00:00:00:08", /the bridge "cni0" has the MAC address 02:00:00:00:00:08/],

@@ -26,8 +26,8 @@ const known = {
   "del-of-refused": { reference: [/^DEL[^:]*: .* exit: 1$/, /^DEL[^:]*: .* error: 999$/], ours: [/^DEL[^:]*: .* exit: 0$/] },
   "no-folder-for-nothing": { reference: [/ folder \/var\/lib\/cni(?:\/networks(?:\/mynet)?)? mode 755$/, / file \S+\/lock mode 750: ""$/, / file \S+\/last_reserved_ip\.\d mode 600: /] },
   "failed-add": {
-    reference: [/^(?:ADD|DEL): (?:node link (?:veth\(pod1\/eth0\)|cni0)|pod1 (?:link (?:eth0|veth\(\?\)|blue)|rule[46] priority 1000 src all l3mdev .*))$/, / node link cni0 (?:address|flag|info_data\.(?:bridge|root)_id)\b/, /^ADD: file \/run\/cni\/tuning\/pod1_eth0\.json /, forwarding],
-    ours: [/ node link cni0 (?:address: 00:00:00:00:00:00|info_data\.(?:bridge|root)_id: 8000\.00:00:00:00:00:00)$/, forwarding],
+    reference: [/^(?:ADD|DEL): (?:node link (?:veth\(pod1\/eth0\)|cni0)|pod1 (?:link (?:eth0|veth\(\?\)|blue)|rule[46] priority 1000 src all l3mdev .*))$/, / node link cni0 (?:address|flag|info_data\.(?:bridge|root)_id)\b/, /^ADD: file \/run\/cni\/tuning\/pod1_eth0\.json /, /^ADD: pod1 (?:link lo |route .* dev lo )/, forwarding],
+    ours: [/^ADD: pod1 link lo addresses in order: /, / node link cni0 (?:address: 00:00:00:00:00:00|info_data\.(?:bridge|root)_id: 8000\.00:00:00:00:00:00)$/, forwarding],
   },
 
   // IPAM

@@ -39,7 +39,15 @@ mount --bind "/.below$(argument modules)/lib/modules" /usr/lib/modules
 mkdir /run/job
 cp "/.below$(argument work)"/{job,hot} /run/job
 umount -l /.below
+# The project itself may lie below /tmp, and is the one thing of it that is wanted.
+tree=$(cd -- "${0%/*}/../../.." && pwd)
+mkdir /run/tree
+mount --bind "$tree" /run/tree
 mount -t tmpfs -o mode=1777 tmpfs /tmp
+mkdir -p "$tree"
+[[ -e $tree/package.json ]] || mount --bind /run/tree "$tree"
+umount -l /run/tree
+rmdir /run/tree
 for name in fd:fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do ln -s "/proc/self/${name#*:}" "/dev/${name%%:*}"; done
 mkdir -p /dev/virtio-ports
 for port in /sys/class/virtio-ports/*; do ln -s "/dev/${port##*/}" "/dev/virtio-ports/$(<"$port/name")"; done
