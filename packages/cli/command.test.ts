@@ -26,6 +26,7 @@ test("every command tells its usage, by --help and by help", () => {
     expect(out).toStartWith(`Usage: vethwork ${name}`);
     expect(vethwork("help", name).out).toBe(out);
   }
+  expect(vethwork("lab", "exec", "--name", "nobody", "node-1", "--", "ip", "--help")).toMatchObject({ code: 1, out: "", err: expect.stringContaining('no lab "nobody"') });
 });
 
 test("a command or an option that there is not is named, with exit code 2", () => {

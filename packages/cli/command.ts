@@ -51,7 +51,8 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     process.stderr.write(`vethwork: there is no command "${verb}" (${names.join(", ")})\n`);
     return 2;
   }
-  if (rest.includes("--help") || rest.includes("-h")) {
+  const own = rest.slice(0, rest.includes("--") ? rest.indexOf("--") : rest.length); // what comes after is another program's
+  if (own.includes("--help") || own.includes("-h")) {
     process.stdout.write(command.help);
     return 0;
   }
