@@ -17,9 +17,9 @@ set -euo pipefail
 root=$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd)
 exec >&2
 
-lab=(iproute2 util-linux iputils-ping nftables)
+lab=(iproute2 util-linux iputils-ping nftables busybox-static)
 test=("${lab[@]}" shellcheck curl openssl iptables conntrack ethtool firewalld dbus-daemon jq strace linux-libc-dev containerd runc
-  containernetworking-plugins podman crun conmon busybox-static dnsmasq-base kea-dhcp4-server)
+  containernetworking-plugins podman crun conmon dnsmasq-base kea-dhcp4-server)
 e2e=("${lab[@]}" iptables openssl procps qemu-system-x86 kmod xz-utils)
 bench=("${lab[@]}" iptables containernetworking-plugins)
 
