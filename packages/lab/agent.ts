@@ -16,15 +16,18 @@ import { NETWORK_NAME, nodeObjects, podNetwork, type NodePlan } from "./plan.ts"
 import { BIN } from "./runtime.ts";
 
 export const CLUSTER = "/etc/vethwork/cluster";
-const NODES_FILE = join(CLUSTER, "nodes.yaml");
 const LOG = "/run/vethwork-agent.log";
 const PATIENCE_MS = 30_000;
 
 /** Writes down which nodes there are, for one node's agent. */
 export function writeCluster(node: Machine, nodes: readonly NodePlan[]): void {
-  mkdirSync(fileIn(node, CLUSTER), { recursive: true });
-  const text = nodeObjects(nodes).map((object) => `${JSON.stringify(object, undefined, 2)}\n`).join("---\n");
-  writeFileSync(fileIn(node, NODES_FILE), text);
+  writeObjects(node, "nodes.yaml", nodeObjects(nodes));
+}
+
+/** Writes a file of the cluster's folder on a machine. */
+export function writeObjects(machine: Machine, file: string, objects: readonly object[]): void {
+  mkdirSync(fileIn(machine, CLUSTER), { recursive: true });
+  writeFileSync(fileIn(machine, join(CLUSTER, file)), objects.map((object) => `${JSON.stringify(object, undefined, 2)}\n`).join("---\n"));
 }
 
 /** Starts the agent, which outlives this command; does not wait for it. */
@@ -55,7 +58,7 @@ export async function untilReady(machine: Machine, signal?: AbortSignal): Promis
 }
 
 /** How a node's agent is; undefined where none is running. */
-export function findStatus(machine: Machine): ToldStatus | undefined {
+export function findStatus(machine: Pick<Machine, "pid">): ToldStatus | undefined {
   try {
     return askAgent(fileIn(machine, socketIn(DEFAULT_RUN_FOLDER)));
   } catch (error) {

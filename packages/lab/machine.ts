@@ -112,7 +112,7 @@ export async function stopMachines(machines: readonly Machine[]): Promise<void> 
 }
 
 /** The machine's own file system, seen from outside. */
-export const fileIn = ({ pid }: Machine, path: string): string => `/proc/${pid}/root${path}`;
+export const fileIn = ({ pid }: Pick<Machine, "pid">, path: string): string => `/proc/${pid}/root${path}`;
 
 /** Opens the machine's network, or that of a pod in it. */
 export const openNetwork = (machine: Machine, pod?: string): Netns =>

@@ -7,22 +7,22 @@
  * A lab's pods have two labels, `name` and `node`; a Service without a selector has none of them behind it. Slices are
  * written with each `vethwork lab apply`: a pod that somebody adds by hand is in them with the next one.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { isObject, type JsonObject } from "@vethwork/cni";
 import { SOURCE_IS_NEW } from "@vethwork/agent/agent.ts";
 import { eachAt, listAt, numberAt, objectAt, textAt } from "@vethwork/agent/readers/reading.ts";
 import { SERVICE_NAME } from "@vethwork/agent/readers/endpoint-slice.ts";
 import { documentsIn } from "@vethwork/agent/sources/documents.ts";
 import { unless, type Family } from "@vethwork/linux";
-import { CLUSTER, findStatus } from "./agent.ts";
+import { CLUSTER, findStatus, writeObjects } from "./agent.ts";
 import { LabFailure } from "./failure.ts";
 import { listPods, type Lab, type LabPod } from "./lab.ts";
 import { fileIn, type Machine } from "./machine.ts";
 
 const PATIENCE_MS = 2_000;
-const SERVICES = join(CLUSTER, "services.yaml");
-export const serviceSubnet = (family: Family): string => (family === 4 ? "10.96.0.0/16" : "fd00:10:96::/112");
+const SERVICES = "services.yaml";
+const serviceSubnet = (family: Family): string => (family === 4 ? "10.96.0.0/16" : "fd00:10:96::/112");
 /** The first address is the API server's in a cluster that has one. */
 const FIRST = 10;
 
@@ -35,7 +35,7 @@ export async function applyServices(lab: Lab, text: string): Promise<string[]> {
     if (!isObject(value) || value["kind"] !== "Service" || nameOf(value) === "") throw new LabFailure(`Cannot take in what stands at line ${line}: it is no Service with a name`);
     wanted.set(nameOf(value), value);
   }
-  write(fileIn(lab.world, SERVICES), withAddresses([...wanted.values()], lab.size.families));
+  writeObjects(lab.world, SERVICES, withAddresses([...wanted.values()], lab.size.families));
   await keepSlices(lab);
   return [...wanted.keys()];
 }
@@ -48,7 +48,7 @@ export async function keepSlices(lab: Lab): Promise<void> {
   const objects = [cidrs, ...services, ...services.flatMap((service) => lab.size.families.flatMap((family) => sliceOf(service, { pods, family })))];
   await Promise.all(lab.nodes.map(async ({ machine }) => {
     const since = new Date().toISOString();
-    write(fileIn(machine, SERVICES), objects);
+    writeObjects(machine, SERVICES, objects);
     await untilTaken(machine, since);
   }));
 }
@@ -64,7 +64,7 @@ async function untilTaken(machine: Machine, since: string): Promise<void> {
 }
 
 const storedIn = ({ world }: Lab): JsonObject[] =>
-  documentsIn(unless(["ENOENT"], () => readFileSync(fileIn(world, SERVICES), "utf8")) ?? "").flatMap((document) => ("value" in document && isObject(document.value) ? [document.value] : []));
+  documentsIn(unless(["ENOENT"], () => readFileSync(fileIn(world, join(CLUSTER, SERVICES)), "utf8")) ?? "").flatMap((document) => ("value" in document && isObject(document.value) ? [document.value] : []));
 
 const nameOf = (service: JsonObject): string => textAt(service, "metadata", "name");
 
@@ -95,9 +95,4 @@ function sliceOf(service: JsonObject, { pods, family }: { pods: readonly LabPod[
     apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", addressType: `IPv${family}`, ports, endpoints,
     metadata: { name: `${nameOf(service)}-ipv${family}`, labels: { [SERVICE_NAME]: nameOf(service) } },
   }];
-}
-
-function write(path: string, objects: readonly object[]): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, objects.map((object) => `${JSON.stringify(object, undefined, 2)}\n`).join("---\n"));
 }

@@ -7,8 +7,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { askAgent, type ToldStatus } from "@vethwork/agent/ask.ts";
-import { DEFAULT_RUN_FOLDER, socketIn } from "@vethwork/agent/place.ts";
+import { findStatus } from "@vethwork/lab/agent.ts";
 import { podNetwork } from "@vethwork/lab/plan.ts";
 import { startDaemon, type Daemon } from "../../conformance/node/daemon.ts";
 import { RigFailure } from "../../conformance/node/failure.ts";
@@ -48,15 +47,6 @@ async function kubeconfigFor({ kubectl, server, authority }: Cluster, node: Node
     users: [{ name: "agent", user: { token } }], contexts: [{ name: "c", context: { cluster: "c", user: "agent" } }], "current-context": "c",
   }), { mode: 0o600 });
   return path;
-}
-
-/** How a node's agent says it is; undefined where none answers. */
-export function findStatus(node: Node): ToldStatus | undefined {
-  try {
-    return askAgent(`/proc/${node.pid}/root${socketIn(DEFAULT_RUN_FOLDER)}`);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The path, from here, of the namespace on a node that has an address. RigFailure where there is none. */
