@@ -5,7 +5,7 @@
  *                              │
  *                              ├──▶ CNI configuration           once there is a way for this node's pods (./cni.ts)
  *                              ├──▶ services, which have the nodes' pods behind them (./services/services.ts)
-                              └──▶ source: what this node tells the others
+ *                              └──▶ source: what this node tells the others
  *
  * It waits for what is not there yet (no API server, no Node, no pod subnet) and says for what. Nothing of the data path needs it
  * to be running: what it made is the kernel's.

@@ -83,7 +83,7 @@ function mark(readyFile: string): void {
  * Masquerade is the data path's, for all networks of the node at once, and not the plugin's. Without the cluster's subnets the
  * network is this node's own: one end of every packet that the node passes on is one of its pods.
  */
-export function conflistOf({ network, types, readyFile, clusterSubnets }: Omit<CniSettings, "dryRun">, { podSubnets, mtu }: Share): object {
+function conflistOf({ network, types, readyFile, clusterSubnets }: Omit<CniSettings, "dryRun">, { podSubnets, mtu }: Share): object {
   const inside = clusterSubnets.length > 0 ? clusterSubnets : podSubnets;
   const own = { type: BINARY, network: inside.map(String), subnet: podSubnets.map(String), ...(mtu > 0 && { mtu }), ipMasq: false, readyFile };
   const chained = Object.entries(CHAINED).filter(([type]) => types.includes(type)).map(([type, capability]) => ({ type, capabilities: { [capability]: true } }));

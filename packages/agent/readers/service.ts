@@ -17,9 +17,9 @@ import { eachAt, listAt, numberAt, objectAt, parsedAt, textAt, wordAt, wrong } f
 export const services: Kind<ClusterService> = { apiVersion: "v1", kind: "Service", path: "/api/v1/services", page: 500, read: readService };
 
 /** With this label on it a service, and what leads to it, is some other program's. */
-export const OTHER_PROXY = "service.kubernetes.io/service-proxy-name";
+const OTHER_PROXY = "service.kubernetes.io/service-proxy-name";
 /** A service without an address has this label, and so have its slices. */
-export const HEADLESS = "service.kubernetes.io/headless";
+const HEADLESS = "service.kubernetes.io/headless";
 
 const PORTS = 65_535;
 const LONGEST_AFFINITY = 86_400;

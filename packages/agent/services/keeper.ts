@@ -93,9 +93,15 @@ export function createKeeper(nft: Nft, planner: Planner): Keeper {
     distrust: () => void (known = undefined),
     clear: () => {
       known = undefined;
-      return unless(["ENOENT"], () => (nft.transaction((change) => change.deleteTable(TABLE)), true)) ?? false;
+      return deleteTable(nft);
     },
   };
+}
+
+/** True if there was one. */
+export function deleteTable(nft: Nft): boolean {
+  if (!nft.tables().some(({ family, name }) => family === TABLE.family && name === TABLE.name)) return false;
+  return unless(["ENOENT"], () => (nft.transaction((change) => change.deleteTable(TABLE)), true)) ?? false;
 }
 
 /** What is wanted, and what is there. */

@@ -15,7 +15,7 @@ import { services as serviceKind } from "../readers/service.ts";
 import type { Source } from "../sources/source.ts";
 import { createFacts } from "./facts.ts";
 import { forget, type Forgotten } from "./flows.ts";
-import { createKeeper } from "./keeper.ts";
+import { createKeeper, deleteTable } from "./keeper.ts";
 import { createPlanner, type Surroundings } from "./planner.ts";
 import { rivalOn } from "./rival.ts";
 import { TABLE } from "./table.ts";
@@ -65,7 +65,11 @@ const CLEARED = "delete services' table";
 
 /** To be opened before the source is started. */
 export function openServices(host: Netns, source: Source, options: ServicesOptions): Services {
-  if (options.mode === "off") return { reconcile: () => ({ ...NOTHING, because: "it is switched off", changes: clearTable(host) }), clear: () => clearTable(host) };
+  const told = (isGone: boolean): string[] => (isGone ? [CLEARED] : []);
+  if (options.mode === "off") {
+    const clear = (): string[] => told(deleteTable(host.nft));
+    return { reconcile: () => ({ ...NOTHING, because: "it is switched off", changes: clear() }), clear };
+  }
   const followed = { services: source.follow(serviceKind), slices: source.follow(endpointSlices), cidrs: source.follow(serviceCidrs) };
   const facts = createFacts();
   const planner = createPlanner();
@@ -108,7 +112,7 @@ export function openServices(host: Netns, source: Source, options: ServicesOptio
     reconcile: (own, isFull) => {
       const rival = rivalOn(host);
       if (rival !== undefined && options.mode === "auto") {
-        return { ...NOTHING, because: `a kube-proxy has been here (${rival}), and two cannot do it (kube-proxy --cleanup takes it away)`, changes: keeper.clear() ? [CLEARED] : [] };
+        return { ...NOTHING, because: `a kube-proxy has been here (${rival}), and two cannot do it (kube-proxy --cleanup takes it away)`, changes: told(keeper.clear()) };
       }
       if (Object.values(followed).some((one) => !one.isSynced())) return { ...NOTHING, isOn: true, because: `the ${source.status().name}` };
       takeIn(own);
@@ -120,14 +124,8 @@ export function openServices(host: Netns, source: Source, options: ServicesOptio
         healthChecks: [...checks.values()],
       };
     },
-    clear: () => (keeper.clear() ? [CLEARED] : []),
+    clear: () => told(keeper.clear()),
   };
-}
-
-function clearTable({ nft }: Netns): string[] {
-  if (!nft.tables().some(({ family, name }) => family === TABLE.family && name === TABLE.name)) return [];
-  nft.transaction((change) => change.deleteTable(TABLE));
-  return [CLEARED];
 }
 
 /**
