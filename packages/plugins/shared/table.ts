@@ -138,14 +138,6 @@ export function deleteRules(host: Netns, name: string): void {
   });
 }
 
-/** Makes the set of the cluster's nodes hold these addresses and no other; with none, the table may go. */
-export function setNodes(host: Netns, addresses: readonly Ip[]): void {
-  host.nft.update((change, nft) => {
-    for (const family of [4, 6] as const) settleSet(change, nft, { set: nodesSet(family), keys: addresses.filter((ip) => ip.family === family) });
-    if (addresses.length === 0) deleteTableIfUnused(change, nft, { leaving: [], nodesGo: true });
-  });
-}
-
 /** Makes a set hold these and no other, by what is missing and what is too much; gives that, in lines. */
 export function settleSet(change: Change, nft: Nft, { set, keys }: { set: NftSet; keys: readonly (Ip | Cidr)[] }): string[] {
   const textOf = (key: Ip | Cidr): string => String("ip" in key && key.prefix === bitsOf(key.family) ? key.ip : key); // so the kernel tells a prefix of one

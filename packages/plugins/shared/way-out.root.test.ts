@@ -3,7 +3,7 @@ import { expect } from "bun:test";
 import { parseCidr, parseIp, type Netns } from "@vethwork/linux";
 import { newsOf } from "@vethwork/linux/testing/news.ts";
 import { kernelTest, outputIn } from "@vethwork/linux/testing/room.ts";
-import { deleteRules, ensureRules, setNodes } from "./table.ts";
+import { deleteRules, ensureRules } from "./table.ts";
 import { createWayOut, type WayOut } from "./way-out.ts";
 
 const wanted = (count: number, over: Partial<WayOut> = {}): WayOut => {
@@ -55,11 +55,4 @@ kernelTest("what is switched off goes, and what others have in the table stays",
   expect(ruleset(here)).toBe(alone);
   deleteRules(here, "mynet");
   expect([ruleset(here), wayOut.delete()]).toEqual(["", []]);
-});
-
-kernelTest("the nodes' set is changed by elements, too, whoever fills it", (here) => {
-  setNodes(here, wanted(1000).nodes);
-  expect(newsOf(here, () => setNodes(here, wanted(1001).nodes)).length).toBeLessThanOrEqual(3);
-  setNodes(here, []);
-  expect(ruleset(here)).toBe("");
 });
