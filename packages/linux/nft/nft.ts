@@ -66,17 +66,21 @@ export function createNft(socket: () => NetlinkSocket, queue: () => Disposable):
   const dump = <T, R>(what: string, ask: { message: number; codec: Codec<T>; value: T }, decode: (body: Uint8Array) => R): R[] =>
     unless(ABSENT, () => socket().dump({ what, type: typeOf(ask.message), codec: ask.codec, value: ask.value }, decode)) ?? [];
 
+  const dumpOnce = <R>(set: NftSet, decode: (body: Uint8Array) => R): R[] =>
+    dump(`list elements of "${set.name}"`, { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) }, decode);
+
   /**
    * The kernel tells a set by position, and a hash table that grows meanwhile, in the background, changes positions: as many elements as it
    * then tells twice it does not tell at all (net/netfilter/nft_set_hash.c). So one that comes twice is the sign to ask again.
    */
   const dumpElements = <R>(set: NftSet, decode: (body: Uint8Array) => R): R[] => {
-    const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) };
     for (let tries = 1; ; tries++) {
       const keys = new Set<string>();
       let count = 0;
-      const parts = dump(`list elements of "${set.name}"`, ask, (body) => {
-        if (!set.interval) for (const key of keysIn(body)) count = keys.add(key) && count + 1;
+      const parts = dumpOnce(set, (body) => {
+        const told = set.interval ? [] : keysIn(body);
+        for (const key of told) keys.add(key);
+        count += told.length;
         return decode(body);
       });
       if (keys.size === count) return parts;
@@ -153,10 +157,9 @@ export function createNft(socket: () => NetlinkSocket, queue: () => Disposable):
     },
     elements: (set) => elementsFrom(set, dumpElements(set, elementsIn).flat()),
     readElements: (set, visitor) => {
-      const ask = { message: NFT_MSG.GETSETELEM, codec: setElements, value: ofElements(set, []) };
       // The parts of a plain interval are two elements, which may come in two messages.
       const isWhole = set.interval !== true || typeof set.key !== "string";
-      if (isWhole) dump(`list elements of "${set.name}"`, ask, (body) => elementsFrom(set, elementsIn(body)).forEach(visitor));
+      if (isWhole) dumpOnce(set, (body) => elementsFrom(set, elementsIn(body)).forEach(visitor));
       else nft.elements(set).forEach(visitor);
     },
     elementsOf: (set, beginning) => {
