@@ -40,10 +40,11 @@ clean() {
 }
 
 # A keeper that was killed itself, with the pid namespace that it ran in, left groups that nobody holds, and perhaps a folder.
+# A group that its own keeper removes at this very moment cannot be opened any more, and need not be.
 sweep() {
   local group
   for group in "$first"/vethwork-node.*; do
-    if [ -d "$group" ] && flock --nonblock "$group" true; then clean "$(dirname "$dir")/${group##*/}"; fi
+    if [ -d "$group" ] && flock --nonblock "$group" true 2>/dev/null; then clean "$(dirname "$dir")/${group##*/}"; fi
   done
 }
 
